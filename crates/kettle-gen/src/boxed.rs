@@ -1,0 +1,122 @@
+//! Owns the boxed generator: one allocation, a type that has a name.
+
+use crate::delegate::{Body, Chain, Delegate};
+use crate::error::{Error, SendError};
+use crate::generator::Generator;
+use crate::root;
+use crate::step::{State, Step};
+use core::fmt;
+use core::iter::FusedIterator;
+use core::marker::PhantomData;
+use core::pin::Pin;
+
+/// Any generator in a box, which may be sent to another thread: for struct fields, collections and recursion.
+///
+/// ```
+/// use kettle_gen::{BoxGenerator, boxed, generator};
+///
+/// struct Tree(Option<Box<(Tree, i32, Tree)>>);
+///
+/// /// In order. The cost of a value does not depend on its depth.
+/// fn walk(tree: &Tree) -> BoxGenerator<'_, i32> {
+///     boxed(generator(async move |y| {
+///         if let Some(node) = &tree.0 {
+///             y.yield_from(walk(&node.0)).await;
+///             y.yield_(node.1).await;
+///             y.yield_from(walk(&node.2)).await;
+///         }
+///     }))
+/// }
+///
+/// let leaf = |n| Tree(Some(Box::new((Tree(None), n, Tree(None)))));
+/// let tree = Tree(Some(Box::new((leaf(1), 2, leaf(3)))));
+/// assert_eq!(walk(&tree).collect::<Vec<_>>(), [1, 2, 3]);
+/// ```
+pub type BoxGenerator<'a, Y, S = (), R = ()> = Boxed<'a, Y, S, R, Anywhere>;
+
+/// Any generator in a box that stays on its thread.
+pub type LocalBoxGenerator<'a, Y, S = (), R = ()> = Boxed<'a, Y, S, R, Here>;
+
+/// Puts a generator into a box and forgets its type, in one allocation.
+pub fn boxed<'a, G>(generator: G) -> BoxGenerator<'a, G::Yield, G::Send, G::Return>
+where
+    G: Generator + Send + 'a,
+{
+    Boxed { delegate: generator.into_delegate(), threads: PhantomData }
+}
+
+/// Puts a generator that may not be sent to another thread into a box and forgets its type, in one allocation.
+pub fn boxed_local<'a, G>(generator: G) -> LocalBoxGenerator<'a, G::Yield, G::Send, G::Return>
+where
+    G: Generator + 'a,
+{
+    Boxed { delegate: generator.into_delegate(), threads: PhantomData }
+}
+
+/// See [`BoxGenerator`] and [`LocalBoxGenerator`].
+///
+/// Its `Iterator` panics if the body raised an error, for which it has no room; [`Generator::try_iter`] has.
+pub struct Boxed<'a, Y, S, R, T> {
+    delegate: Delegate<'a, Y, S, R>,
+    threads: PhantomData<T>,
+}
+
+/// Marks a box whose generator may be sent to another thread.
+#[derive(Debug)]
+pub enum Anywhere {}
+
+/// Marks a box whose generator stays where it is.
+#[derive(Debug)]
+pub enum Here {}
+
+// SAFETY: `boxed` alone makes these, of generators that may be sent; nobody else owns a part of what is in the box.
+unsafe impl<Y, S, R> Send for Boxed<'_, Y, S, R, Anywhere> {}
+
+impl<'a, Y, S, R, T> Generator for Boxed<'a, Y, S, R, T> {
+    type Yield = Y;
+    type Send = S;
+    type Return = R;
+
+    fn resume(&mut self) -> Result<Step<Y, R>, Error> {
+        root::resume(Pin::new(&mut self.delegate), &mut Chain::new())
+    }
+
+    fn send(&mut self, value: S) -> Result<Step<Y, R>, SendError<S>> {
+        root::send(Pin::new(&mut self.delegate), &mut Chain::new(), value)
+    }
+
+    fn throw(&mut self, error: Error) -> Result<Step<Y, R>, Error> {
+        root::throw(Pin::new(&mut self.delegate), &mut Chain::new(), error)
+    }
+
+    fn close(&mut self) -> Result<Option<R>, Error> {
+        root::close(Pin::new(&mut self.delegate), &mut Chain::new())
+    }
+
+    fn state(&self) -> State {
+        self.delegate.state()
+    }
+
+    fn into_delegate<'b>(self) -> Delegate<'b, Y, S, R>
+    where
+        Self: 'b,
+    {
+        self.delegate
+    }
+}
+
+impl<Y, R, T> Iterator for Boxed<'_, Y, (), R, T> {
+    type Item = Y;
+
+    fn next(&mut self) -> Option<Y> {
+        self.iter().next()
+    }
+}
+
+impl<Y, R, T> FusedIterator for Boxed<'_, Y, (), R, T> {}
+
+impl<Y, S, R, T> fmt::Debug for Boxed<'_, Y, S, R, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Boxed").field("state", &self.delegate.state()).finish_non_exhaustive()
+    }
+}

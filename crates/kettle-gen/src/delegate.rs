@@ -1,0 +1,436 @@
+//! Owns delegation: how a resume reaches the innermost generator directly, however deep `yield from` is nested.
+//!
+//! Only bodies and those who write new ones need this module; users of generators don't.
+//!
+//! The outermost generator (the *root*) keeps a [`Chain`] of the generators that it delegates to at this moment,
+//! innermost last:
+//!
+//! ```text
+//!            root ──────────────── chain ───────────────────────┐
+//!   body: … y.yield_from(a).await   [ a, b, c ]                 │
+//!              body of a: y.yield_from(b).await                 │
+//!                 body of b: y.yield_from(c).await              │
+//!                    body of c: y.yield_(1).await  <── resume ──┘
+//! ```
+//!
+//! A resume steps the last of the chain and touches none of the others. When that one ends, it is taken off, its
+//! result stays in its [`Joint`], and the one below is stepped: its `yield_from` finds the result there. Nothing
+//! recurses, so depth costs memory and nothing else.
+//!
+//! Invariant: a joint in a chain is also held by the suspended `yield_from` that made it, and dropping that one drops
+//! what the joint holds. So a chain never outlives what its members borrow.
+
+use crate::error::{Error, SendError};
+use crate::step::{Input, State, Step};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::Waker;
+
+/// A function that can pause: what [`Generator`](crate::Generator)s are made of.
+///
+/// It says what a pause is; what a generator's words mean is said once, for all bodies, by the roots.
+pub trait Body<Y, S, R> {
+    /// Runs to the next pause.
+    ///
+    /// The body must not be finished, and one that is created takes [`Input::Next`] only. `waker` is there if somebody
+    /// can wait for a future that the body awaits.
+    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R>;
+
+    /// Where the body stands, never [`State::Running`].
+    fn state(&self) -> State;
+
+    /// Whether the yield that the body waits at wants to see errors. Where it doesn't, raising one is
+    /// [`finish`](Self::finish).
+    fn catches(&self) -> bool;
+
+    /// Whether the body has code to run before it is dropped.
+    fn wants_close(&self) -> bool {
+        self.state() == State::Suspended && self.catches()
+    }
+
+    /// Drops the function and what it holds, running no more of its code than its destructors.
+    fn finish(self: Pin<&mut Self>);
+}
+
+/// How a step of a [`Body`] ended.
+pub enum BodyStep<Y, S, R> {
+    /// It yielded.
+    Yielded(Y),
+    /// It returned and has finished.
+    Returned(R),
+    /// An error left it and it has finished. The value is the one that it was sent and would not take.
+    Raised(Error, Option<S>),
+    /// It waits for the end of this generator.
+    Delegated(Frame<Y, S>),
+    /// It awaits a future of somebody else.
+    Waiting,
+}
+
+/// How a step of a [`Frame`] ended. A result or an error is in its joint.
+enum FrameStep<Y, S> {
+    Yielded(Y),
+    Returned,
+    Raised(Option<S>),
+    Delegated(Frame<Y, S>),
+    Waiting,
+}
+
+/// A joint as the chain sees it: the result's type is known to the delegator alone.
+trait Link<Y, S> {
+    fn step(&self, input: Input<S>, waker: Option<&Waker>) -> FrameStep<Y, S>;
+    fn take_error(&self) -> Option<Error>;
+    fn take_chain(&self) -> Vec<Frame<Y, S>>;
+    fn finalise(&self);
+    fn is_finalised(&self) -> bool;
+}
+
+/// A joint as the delegator sees it.
+trait Joined<Y, S, R>: Link<Y, S> {
+    fn drive(&self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R>;
+    fn state(&self) -> State;
+    fn take_result(&self) -> Option<R>;
+}
+
+/// Where a delegate lives: held by the `yield_from` that waits for it, and by the chain that steps it.
+struct Joint<Y, S, R, B> {
+    result: Cell<Option<Result<R, Error>>>,
+    finalised: Cell<bool>,
+    chain: RefCell<Chain<Y, S>>,
+    body: RefCell<B>,
+}
+
+impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
+    fn pinned<T>(&self, f: impl FnOnce(Pin<&mut B>) -> T) -> T {
+        let mut body = self.body.borrow_mut();
+        // SAFETY: a joint is made inside an `Rc` by `Delegate::new`, and nothing here moves the body out of it.
+        f(unsafe { Pin::new_unchecked(&mut *body) })
+    }
+}
+
+impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
+    fn step(&self, input: Input<S>, waker: Option<&Waker>) -> FrameStep<Y, S> {
+        let step = self.pinned(|body| match body.state() {
+            State::Finished => refuse(input),
+            _ => step(body, input, waker),
+        });
+        match step {
+            BodyStep::Yielded(value) => FrameStep::Yielded(value),
+            BodyStep::Delegated(frame) => FrameStep::Delegated(frame),
+            BodyStep::Waiting => FrameStep::Waiting,
+            BodyStep::Returned(value) => {
+                self.result.set(Some(Ok(value)));
+                FrameStep::Returned
+            }
+            BodyStep::Raised(error, refused) => {
+                self.result.set(Some(Err(error)));
+                FrameStep::Raised(refused)
+            }
+        }
+    }
+
+    fn take_error(&self) -> Option<Error> {
+        self.result.take()?.err()
+    }
+
+    fn take_chain(&self) -> Vec<Frame<Y, S>> {
+        core::mem::take(&mut self.chain.borrow_mut().frames)
+    }
+
+    fn finalise(&self) {
+        if !self.finalised.replace(true) {
+            self.pinned(|body| self.chain.borrow_mut().finalise(body));
+        }
+    }
+
+    fn is_finalised(&self) -> bool {
+        self.finalised.get()
+    }
+}
+
+impl<Y, S, R, B: Body<Y, S, R>> Joined<Y, S, R> for Joint<Y, S, R, B> {
+    fn drive(&self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
+        self.pinned(|body| self.chain.borrow_mut().drive(body, input, waker))
+    }
+
+    fn state(&self) -> State {
+        self.body.borrow().state()
+    }
+
+    fn take_result(&self) -> Option<R> {
+        self.result.take()?.ok()
+    }
+}
+
+/// A generator taken in by a `yield_from` or a box, in one allocation: its type is forgotten, its result's is not.
+///
+/// Dropping it closes and drops the generator, also if a chain still holds a [`Frame`] of it.
+pub struct Delegate<'a, Y, S, R> {
+    joint: Rc<dyn Joined<Y, S, R> + 'a>,
+}
+
+impl<'a, Y: 'a, S: 'a, R: 'a> Delegate<'a, Y, S, R> {
+    /// Takes in a body, and the chain above it if it has been running on its own.
+    pub fn new(body: impl Body<Y, S, R> + 'a, chain: Chain<Y, S>) -> Self {
+        let joint = Joint {
+            result: Cell::new(None),
+            finalised: Cell::new(false),
+            chain: RefCell::new(chain),
+            body: RefCell::new(body),
+        };
+        Self { joint: Rc::new(joint) }
+    }
+
+    /// The frame for the chain of the outermost generator.
+    ///
+    /// # Safety
+    ///
+    /// 1. This `Delegate` is dropped before `'a` ends, whatever the program does; forgetting it must be impossible.
+    /// 2. The frame goes to the generator that the delegator belongs to, so that both always are on one thread.
+    pub unsafe fn frame(&self) -> Frame<Y, S> {
+        let link: Rc<dyn Link<Y, S> + 'a> = self.joint.clone();
+        // SAFETY: only the lifetime bound changes. By obligation 1 what the joint borrows lives until this `Delegate`
+        // is dropped, and that finalises the joint, after which it holds nothing that borrows.
+        Frame(unsafe { core::mem::transmute::<Rc<dyn Link<Y, S> + 'a>, Rc<dyn Link<Y, S> + 'static>>(link) })
+    }
+
+    /// The result, once the generator has returned and a chain has told the delegator to go on.
+    pub fn take_result(&self) -> Option<R> {
+        self.joint.take_result()
+    }
+
+    /// Steps the generator by PEP 380's rules, for a delegator that does it itself. `None`: it waits for a future.
+    pub(crate) fn advance(
+        &self,
+        input: Input<S>,
+        waker: Option<&Waker>,
+    ) -> Result<Option<Step<Y, R>>, SendError<S>> {
+        let exit = input.is_exit();
+        let step = match self.joint.state() {
+            State::Finished => refuse(input),
+            _ => self.joint.drive(input, waker),
+        };
+        match step {
+            BodyStep::Yielded(_) if exit => Err(Error::ignored_exit().into()),
+            BodyStep::Returned(_) if exit => Err(Error::exit().into()),
+            BodyStep::Yielded(value) => Ok(Some(Step::Yielded(value))),
+            BodyStep::Returned(value) => Ok(Some(Step::Returned(value))),
+            BodyStep::Raised(error, value) => Err(SendError::new(error, value)),
+            BodyStep::Waiting => Ok(None),
+            BodyStep::Delegated(_) => unreachable!("a root steps its delegates itself"),
+        }
+    }
+}
+
+/// A delegate resumed on its own: its chain is inside, so it never answers [`BodyStep::Delegated`].
+impl<Y, S, R> Body<Y, S, R> for Delegate<'_, Y, S, R> {
+    #[inline]
+    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
+        self.joint.drive(input, waker)
+    }
+
+    #[inline]
+    fn state(&self) -> State {
+        self.joint.state()
+    }
+
+    fn catches(&self) -> bool {
+        true
+    }
+
+    fn finish(self: Pin<&mut Self>) {
+        self.joint.finalise();
+    }
+}
+
+impl<Y, S, R> Drop for Delegate<'_, Y, S, R> {
+    fn drop(&mut self) {
+        self.joint.finalise();
+    }
+}
+
+/// One generator that is delegated to, as it stands in a chain.
+pub struct Frame<Y, S>(Rc<dyn Link<Y, S>>);
+
+impl<Y, S> Frame<Y, S> {
+    /// Whether its delegator has given it up before anybody stepped it.
+    pub fn is_finalised(&self) -> bool {
+        self.0.is_finalised()
+    }
+}
+
+/// The generators that a root delegates to, innermost last.
+pub struct Chain<Y, S> {
+    frames: Vec<Frame<Y, S>>,
+}
+
+impl<Y, S> Chain<Y, S> {
+    /// No delegation.
+    pub const fn new() -> Self {
+        Self { frames: Vec::new() }
+    }
+
+    /// Resumes the innermost generator, and goes on until one yields or the root's body ends.
+    ///
+    /// Never answers [`BodyStep::Delegated`]. The body must not be finished.
+    #[inline(always)]
+    pub fn drive<R, B: Body<Y, S, R>>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        input: Input<S>,
+        waker: Option<&Waker>,
+    ) -> BodyStep<Y, S, R> {
+        if !self.frames.is_empty() {
+            return self.drive_delegates(body, input, waker);
+        }
+        match step(body.as_mut(), input, waker) {
+            BodyStep::Delegated(frame) => {
+                self.push(frame);
+                self.drive_delegates(body, Input::Next, waker)
+            }
+            ended => ended,
+        }
+    }
+
+    /// Closes what is suspended, with nobody to hear the result, and drops it: Python's finalisation.
+    #[inline(always)]
+    pub fn finalise<R, B: Body<Y, S, R>>(&mut self, mut body: Pin<&mut B>) {
+        if body.wants_close() || !self.frames.is_empty() {
+            self.close_unheard(body.as_mut());
+        }
+        body.finish();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn close_unheard<R, B: Body<Y, S, R>>(&mut self, body: Pin<&mut B>) {
+        drop(self.drive_delegates(body, Input::Throw(Error::exit()), None));
+        self.finalise_above(0);
+    }
+
+    #[inline(never)]
+    fn drive_delegates<R, B: Body<Y, S, R>>(
+        &mut self,
+        body: Pin<&mut B>,
+        input: Input<S>,
+        waker: Option<&Waker>,
+    ) -> BodyStep<Y, S, R> {
+        let mut root = Unwinding { chain: self, body, result: PhantomData };
+        let step = root.run(input, waker);
+        core::mem::forget(root);
+        step
+    }
+
+    fn push(&mut self, frame: Frame<Y, S>) {
+        let above = frame.0.take_chain();
+        self.frames.push(frame);
+        self.frames.extend(above);
+    }
+
+    /// Finalises the innermost generators down to a depth, innermost first.
+    fn finalise_above(&mut self, depth: usize) {
+        while self.frames.len() > depth {
+            if let Some(frame) = self.frames.pop() {
+                frame.0.finalise();
+            }
+        }
+    }
+}
+
+impl<Y, S> Default for Chain<Y, S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<Y, S> Drop for Chain<Y, S> {
+    fn drop(&mut self) {
+        self.finalise_above(0);
+    }
+}
+
+/// A root that is being driven. Dropped by a panic only: then every generator of it has finished, innermost first.
+struct Unwinding<'a, Y, S, R, B: Body<Y, S, R>> {
+    chain: &'a mut Chain<Y, S>,
+    body: Pin<&'a mut B>,
+    result: PhantomData<R>,
+}
+
+impl<Y, S, R, B: Body<Y, S, R>> Unwinding<'_, Y, S, R, B> {
+    fn run(&mut self, mut input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
+        // Closing a generator closes its delegate first. So an exit that reaches the innermost means that each of the
+        // chain is being closed by the one below it; `closing` counts them, from the bottom.
+        let mut closing = if input.is_exit() { self.chain.frames.len() } else { 0 };
+        let mut refused = None;
+        loop {
+            let Some(innermost) = self.chain.frames.last() else {
+                match step(self.body.as_mut(), input, waker) {
+                    BodyStep::Delegated(frame) => self.chain.push(frame),
+                    BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
+                    ended => return ended,
+                }
+                input = Input::Next;
+                continue;
+            };
+            input = match innermost.0.step(input, waker) {
+                FrameStep::Yielded(value) if closing == 0 => return BodyStep::Yielded(value),
+                FrameStep::Waiting => return BodyStep::Waiting,
+                FrameStep::Delegated(frame) => {
+                    self.chain.push(frame);
+                    Input::Next
+                }
+                FrameStep::Yielded(_) => {
+                    closing -= 1;
+                    self.chain.finalise_above(closing);
+                    Input::Throw(Error::ignored_exit())
+                }
+                FrameStep::Returned => {
+                    self.chain.frames.pop();
+                    match self.chain.frames.len() {
+                        left if left < closing => {
+                            closing = left;
+                            Input::Throw(Error::exit())
+                        }
+                        _ => Input::Next,
+                    }
+                }
+                FrameStep::Raised(value) => {
+                    let error = self.chain.frames.pop().and_then(|frame| frame.0.take_error());
+                    closing = closing.min(self.chain.frames.len());
+                    refused = value;
+                    Input::Throw(error.expect("invariant: a frame that raised has its error"))
+                }
+            };
+        }
+    }
+}
+
+impl<Y, S, R, B: Body<Y, S, R>> Drop for Unwinding<'_, Y, S, R, B> {
+    fn drop(&mut self) {
+        self.chain.finalise_above(0);
+        self.body.as_mut().finish();
+    }
+}
+
+/// Steps a body, or finishes it where it has no code that could see the error.
+#[inline(always)]
+fn step<Y, S, R, B: Body<Y, S, R>>(body: Pin<&mut B>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
+    match input {
+        Input::Throw(error) if !body.catches() => {
+            body.finish();
+            BodyStep::Raised(error, None)
+        }
+        input => body.step(input, waker),
+    }
+}
+
+/// The answer of a body that has finished.
+pub fn refuse<Y, S, R>(input: Input<S>) -> BodyStep<Y, S, R> {
+    match input {
+        Input::Next => BodyStep::Raised(Error::finished(), None),
+        Input::Send(value) => BodyStep::Raised(Error::finished(), Some(value)),
+        Input::Throw(error) => BodyStep::Raised(error, None),
+    }
+}

@@ -1,0 +1,38 @@
+//! Owns the async generator (PEP 525): a stackless body that also awaits other futures, polled as a `Stream`.
+
+use crate::delegate::{Body, BodyStep};
+use crate::stackless::{Ending, Stackless};
+use crate::step::{Input, State};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use futures_core::{FusedStream, Stream};
+
+/// A body that awaits: each value is an item, and while the body waits for a future, so does whoever polls the stream.
+///
+/// Where [`Generator`](crate::Generator)'s words are used meanwhile, they answer [`is_waiting`](Error::is_waiting).
+/// Cancellation: dropping the stream drops the body where it waits.
+impl<Y, F: Future<Output: Ending>> Stream for Stackless<Y, (), F> {
+    type Item = <F::Output as Ending>::Item<Y>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let (body, chain) = self.pinned();
+        if body.state() == State::Finished {
+            return Poll::Ready(None);
+        }
+        let result = match chain.drive(body, Input::Next, Some(context.waker())) {
+            BodyStep::Yielded(value) => Ok(value),
+            BodyStep::Returned(_) => return Poll::Ready(None),
+            BodyStep::Raised(error, _) => Err(error),
+            BodyStep::Waiting => return Poll::Pending,
+            BodyStep::Delegated(_) => unreachable!("a root steps its delegates itself"),
+        };
+        Poll::Ready(Some(<F::Output as Ending>::item(result)))
+    }
+}
+
+impl<Y, F: Future<Output: Ending>> FusedStream for Stackless<Y, (), F> {
+    fn is_terminated(&self) -> bool {
+        crate::Generator::state(self) == State::Finished
+    }
+}
