@@ -25,6 +25,7 @@ use crate::step::{Input, State, Step};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::Waker;
@@ -67,6 +68,18 @@ pub enum BodyStep<Y, S, R> {
     Delegated(Frame<Y, S>),
     /// It awaits a future of somebody else.
     Waiting,
+}
+
+impl<Y, S, R> fmt::Debug for BodyStep<Y, S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BodyStep::Yielded(_) => "Yielded",
+            BodyStep::Returned(_) => "Returned",
+            BodyStep::Raised(..) => "Raised",
+            BodyStep::Delegated(_) => "Delegated",
+            BodyStep::Waiting => "Waiting",
+        })
+    }
 }
 
 /// How a step of a [`Frame`] ended. A result or an error is in its joint.
@@ -202,11 +215,7 @@ impl<'a, Y: 'a, S: 'a, R: 'a> Delegate<'a, Y, S, R> {
     }
 
     /// Steps the generator by PEP 380's rules, for a delegator that does it itself. `None`: it waits for a future.
-    pub(crate) fn advance(
-        &self,
-        input: Input<S>,
-        waker: Option<&Waker>,
-    ) -> Result<Option<Step<Y, R>>, SendError<S>> {
+    pub(crate) fn advance(&self, input: Input<S>, waker: Option<&Waker>) -> Result<Option<Step<Y, R>>, SendError<S>> {
         let exit = input.is_exit();
         let step = match self.joint.state() {
             State::Finished => refuse(input),
@@ -245,6 +254,12 @@ impl<Y, S, R> Body<Y, S, R> for Delegate<'_, Y, S, R> {
     }
 }
 
+impl<Y, S, R> fmt::Debug for Delegate<'_, Y, S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delegate").field("state", &self.joint.state()).finish()
+    }
+}
+
 impl<Y, S, R> Drop for Delegate<'_, Y, S, R> {
     fn drop(&mut self) {
         self.joint.finalise();
@@ -258,6 +273,12 @@ impl<Y, S> Frame<Y, S> {
     /// Whether its delegator has given it up before anybody stepped it.
     pub fn is_finalised(&self) -> bool {
         self.0.is_finalised()
+    }
+}
+
+impl<Y, S> fmt::Debug for Frame<Y, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame").finish_non_exhaustive()
     }
 }
 
@@ -336,6 +357,12 @@ impl<Y, S> Chain<Y, S> {
                 frame.0.finalise();
             }
         }
+    }
+}
+
+impl<Y, S> fmt::Debug for Chain<Y, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("len", &self.frames.len()).finish()
     }
 }
 

@@ -151,7 +151,8 @@ impl Error {
         Self(Kind::Waiting)
     }
 
-    pub(crate) const fn no_send() -> Self {
+    /// The refusal of a value by an iterator that is delegated to.
+    pub const fn no_send() -> Self {
         Self(Kind::NoSend)
     }
 }

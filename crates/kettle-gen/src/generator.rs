@@ -128,11 +128,7 @@ pub trait Generator {
 struct Opaque<G>(Option<G>);
 
 impl<G: Generator> Body<G::Yield, G::Send, G::Return> for Opaque<G> {
-    fn step(
-        self: Pin<&mut Self>,
-        input: Input<G::Send>,
-        _: Option<&Waker>,
-    ) -> BodyStep<G::Yield, G::Send, G::Return> {
+    fn step(self: Pin<&mut Self>, input: Input<G::Send>, _: Option<&Waker>) -> BodyStep<G::Yield, G::Send, G::Return> {
         // SAFETY: a generator is resumed through `&mut` and so may be moved; nothing pins it inside `Opaque`.
         let Some(generator) = &mut unsafe { self.get_unchecked_mut() }.0 else {
             return BodyStep::Raised(Error::finished(), None);

@@ -10,10 +10,7 @@ use core::pin::Pin;
 
 /// [`Generator::resume`](crate::Generator::resume).
 #[inline(always)]
-pub fn resume<Y, S, R>(
-    body: Pin<&mut impl Body<Y, S, R>>,
-    chain: &mut Chain<Y, S>,
-) -> Result<Step<Y, R>, Error> {
+pub fn resume<Y, S, R>(body: Pin<&mut impl Body<Y, S, R>>, chain: &mut Chain<Y, S>) -> Result<Step<Y, R>, Error> {
     match body.state() {
         State::Finished => Err(Error::finished()),
         _ => answer(chain.drive(body, Input::Next, None)).map_err(SendError::into_error),
@@ -51,10 +48,7 @@ pub fn throw<Y, S, R>(
 }
 
 /// [`Generator::close`](crate::Generator::close).
-pub fn close<Y, S, R>(
-    body: Pin<&mut impl Body<Y, S, R>>,
-    chain: &mut Chain<Y, S>,
-) -> Result<Option<R>, Error> {
+pub fn close<Y, S, R>(body: Pin<&mut impl Body<Y, S, R>>, chain: &mut Chain<Y, S>) -> Result<Option<R>, Error> {
     match body.state() {
         State::Finished => return Ok(None),
         State::Created => {

@@ -390,11 +390,7 @@ impl<'y, Y, S, G: Generator<Yield = Y, Send = S> + 'y> Delegation<'y, Y, S, G> {
         }
     }
 
-    fn poll(
-        self: Pin<&mut Self>,
-        context: &Context<'_>,
-        catches: bool,
-    ) -> Poll<Result<G::Return, SendError<S>>> {
+    fn poll(self: Pin<&mut Self>, context: &Context<'_>, catches: bool) -> Poll<Result<G::Return, SendError<S>>> {
         let address = ptr::from_ref(&*self).addr();
         // SAFETY: nothing is moved out of it but the delegate, which is not pinned.
         let this = unsafe { self.get_unchecked_mut() };

@@ -2,7 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub use kettle_fiber as fiber;
+pub use kettle_fiber::{Coroutine, coroutine, scoped, try_coroutine};
 pub use kettle_gen::{
     BoxError, BoxGenerator, Error, Generator, LocalBoxGenerator, SendError, State, Step, Yielder, boxed, boxed_local,
     generator, try_generator,
 };
+
+// The README's code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

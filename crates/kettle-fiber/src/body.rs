@@ -1,0 +1,152 @@
+//! Owns the stackful body: a function on a stack of its own, stepped by switching to it.
+
+use crate::stack::{Place, Stack};
+use crate::yielder::{Exchange, Link, Output, Yielder};
+use kettle_gen::delegate::{Body, BodyStep};
+use kettle_gen::{Error, Input, State};
+use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::ptr;
+use std::task::Waker;
+
+/// What becomes of a suspended function that has to go and can't be unwound, because panics abort in this build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unwindless {
+    /// Its stack is never used again: all that it holds is its own.
+    Leak,
+    /// The process ends: it may hold what others wait for.
+    Abort,
+}
+
+/// A function that can pause, on its own stack.
+pub(crate) struct FiberBody<Y, S, R> {
+    fiber: ManuallyDrop<Fiber<Y, S, R>>,
+    place: Place,
+    catches: bool,
+    leaked: bool,
+    unwindless: Unwindless,
+}
+
+type Fiber<Y, S, R> = corosensei::Coroutine<*const Exchange<Y, S>, (), Result<R, Error>, Stack>;
+
+impl<Y, S, R> FiberBody<Y, S, R> {
+    /// A body that owns all it uses.
+    pub(crate) fn owned(stack: Stack, body: impl FnOnce(&mut Yielder<Y, S>) -> Result<R, Error> + 'static) -> Self
+    where
+        Y: 'static,
+        S: 'static,
+        R: 'static,
+    {
+        // SAFETY: the function borrows nothing that could go.
+        unsafe { Self::new(stack, body, Unwindless::Leak) }
+    }
+
+    /// A body that borrows.
+    ///
+    /// # Safety
+    ///
+    /// The result is dropped before what `body` borrows goes, whatever the program does.
+    pub(crate) unsafe fn borrowing(stack: Stack, body: impl FnOnce(&mut Yielder<Y, S>) -> Result<R, Error>) -> Self {
+        // SAFETY: the obligation is passed on.
+        unsafe { Self::new(stack, body, Unwindless::Abort) }
+    }
+
+    /// # Safety
+    ///
+    /// What `body` borrows outlives the result; for ever, if that can be forgotten.
+    unsafe fn new(
+        stack: Stack,
+        body: impl FnOnce(&mut Yielder<Y, S>) -> Result<R, Error>,
+        unwindless: Unwindless,
+    ) -> Self {
+        let entry = move |link: &Link<Y, S>, exchange: *const Exchange<Y, S>| {
+            // SAFETY: 1. The link is this coroutine's, and a body can't keep its yielder. 2. `step` is what resumes.
+            let mut yielder = unsafe { Yielder::new(link, exchange) };
+            body(&mut yielder)
+        };
+        let place = stack.place();
+        // SAFETY: by the obligation.
+        let fiber = unsafe { Fiber::with_stack_unchecked(stack, entry) };
+        Self { fiber: ManuallyDrop::new(fiber), place, catches: false, leaked: false, unwindless }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        // SAFETY: the fiber has the stack for as long as `self` lives.
+        unsafe { self.place.name() }
+    }
+
+    /// Where panics abort a suspended function can't be unwound.
+    fn give_up(&mut self) {
+        if self.unwindless == Unwindless::Abort {
+            eprintln!("drop a suspended coroutine that borrows: it can't be unwound where panics abort");
+            std::process::abort();
+        }
+        self.leaked = true;
+        // SAFETY: the stack is never used again, for `drop` leaves it alone, and what lies on it borrows nothing.
+        unsafe { self.fiber.force_reset() };
+    }
+}
+
+impl<Y, S, R> Body<Y, S, R> for FiberBody<Y, S, R> {
+    #[inline(always)]
+    fn step(mut self: Pin<&mut Self>, input: Input<S>, _: Option<&Waker>) -> BodyStep<Y, S, R> {
+        let exchange = Exchange::new(input);
+        match self.fiber.resume(ptr::from_ref(&exchange)) {
+            corosensei::CoroutineResult::Return(Ok(value)) => BodyStep::Returned(value),
+            corosensei::CoroutineResult::Return(Err(error)) => BodyStep::Raised(error, None),
+            corosensei::CoroutineResult::Yield(()) => {
+                let (output, catches) = exchange.into_output();
+                self.catches = catches;
+                match output.expect("invariant: a body that pauses says why") {
+                    Output::Yielded(value) => BodyStep::Yielded(value),
+                    Output::Delegated(frame) => BodyStep::Delegated(frame),
+                    Output::Raised(error) => {
+                        self.as_mut().finish();
+                        let (error, value) = error.into_parts();
+                        BodyStep::Raised(error, value)
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn state(&self) -> State {
+        if self.fiber.done() {
+            State::Finished
+        } else if self.fiber.started() {
+            State::Suspended
+        } else {
+            State::Created
+        }
+    }
+
+    #[inline(always)]
+    fn catches(&self) -> bool {
+        self.catches
+    }
+
+    fn finish(mut self: Pin<&mut Self>) {
+        if cfg!(panic = "abort") && self.state() == State::Suspended {
+            self.give_up();
+        } else {
+            self.fiber.force_unwind();
+        }
+    }
+}
+
+impl<Y, S, R> Drop for FiberBody<Y, S, R> {
+    fn drop(&mut self) {
+        if self.state() == State::Suspended {
+            Pin::new(&mut *self).finish();
+        }
+        if !self.leaked {
+            // SAFETY: not used again.
+            unsafe { ManuallyDrop::drop(&mut self.fiber) };
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Owns what happens when a stack overflows: the process ends, and says whose stack it was and what to raise.
+//!
+//! A stack's lowest page is a guard. Touching it is a SIGSEGV (or SIGBUS), which this module's handler receives on the
+//! thread's alternate signal stack. It looks the address up among the chunks that stacks come from; any other fault goes
+//! on to the handler that was there before, std's as a rule.
+//!
+//! The handler may interrupt anything, so all that it reads is atomic or written before the stack is first used.
+//! It is installed when the first stack is made: a guard without a handler would be a bare SIGSEGV.
+
+use crate::memory;
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// What a stack's header says to this module: the name's bytes. Lies at an address that the chunk's owner computes.
+pub(crate) type FindName = unsafe fn(slot: usize, size: usize) -> Option<&'static [u8]>;
+
+/// One chunk of stacks. Nodes are never freed; `start` is 0 in one that is vacant.
+struct Node {
+    start: AtomicUsize,
+    end: AtomicUsize,
+    stack_size: AtomicUsize,
+    next: *const Node,
+}
+
+static CHUNKS: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
+
+/// Keeps a chunk known to the handler.
+#[derive(Debug)]
+pub(crate) struct Registered(&'static Node);
+
+// The node is a handful of atomics.
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("start", &self.start).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: `next` is set before the node is published and never changes; all else is atomic.
+unsafe impl Sync for Node {}
+
+/// Makes a chunk of stacks known to the handler, and installs the handler if it is the first.
+pub(crate) fn register(start: usize, len: usize, stack_size: usize, find_name: FindName) -> Registered {
+    install(find_name);
+    let mut at: *const Node = CHUNKS.load(Ordering::Acquire);
+    // SAFETY: nodes are never freed.
+    while let Some(node) = unsafe { at.as_ref() } {
+        // 1 marks a node that is being filled: no address is below it.
+        if node.start.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            node.end.store(start + len, Ordering::Relaxed);
+            node.stack_size.store(stack_size, Ordering::Relaxed);
+            node.start.store(start, Ordering::Release);
+            return Registered(node);
+        }
+        at = node.next;
+    }
+    let node = Box::leak(Box::new(Node {
+        start: start.into(),
+        end: (start + len).into(),
+        stack_size: stack_size.into(),
+        next: ptr::null(),
+    }));
+    let mut head = CHUNKS.load(Ordering::Relaxed);
+    loop {
+        node.next = head;
+        match CHUNKS.compare_exchange_weak(head, node, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Registered(node),
+            Err(now) => head = now,
+        }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.0.end.store(0, Ordering::Relaxed);
+        self.0.start.store(0, Ordering::Release);
+    }
+}
+
+/// The stack whose guard page an address lies in: its lowest address and its size.
+fn overflowed(address: usize) -> Option<(usize, usize)> {
+    let mut at: *const Node = CHUNKS.load(Ordering::Acquire);
+    // SAFETY: nodes are never freed.
+    while let Some(node) = unsafe { at.as_ref() } {
+        let start = node.start.load(Ordering::Acquire);
+        if start > 1 && (start..node.end.load(Ordering::Relaxed)).contains(&address) {
+            let size = node.stack_size.load(Ordering::Relaxed);
+            let slot = start + (address - start) / size * size;
+            return (address - slot < memory::page()).then_some((slot, size));
+        }
+        at = node.next;
+    }
+    None
+}
+
+/// The handlers that were there before: for SIGSEGV and SIGBUS. Written once, before ours is installed.
+static mut PREVIOUS: [MaybeUninit<libc::sigaction>; 2] = [MaybeUninit::uninit(); 2];
+static FIND_NAME: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+
+fn install(find_name: FindName) {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        // The handler must not be the first to ask for it.
+        memory::page();
+        FIND_NAME.store(find_name as *mut (), Ordering::Release);
+        for (index, signal) in SIGNALS.into_iter().enumerate() {
+            // SAFETY: all zeros is a valid `sigaction`.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            action.sa_sigaction = handle as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            // SAFETY: nobody reads the entry before this signal's handler, which the next call installs.
+            let previous = unsafe { (&raw mut PREVIOUS[index]).cast::<libc::sigaction>() };
+            // SAFETY: asks for the handler that is there.
+            unsafe { libc::sigaction(signal, ptr::null(), previous) };
+            // SAFETY: `handle` is a handler for SA_SIGINFO and does only what a handler may.
+            unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+        }
+    });
+    ALTERNATE.with(|alternate| alternate.ensure());
+}
+
+unsafe extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes a valid `info` to a handler with SA_SIGINFO, of a fault.
+    let address = unsafe { (*info).si_addr() } as usize;
+    if let Some((slot, size)) = overflowed(address) {
+        report(slot, size);
+    }
+    let index = usize::from(signal == libc::SIGBUS);
+    // SAFETY: written before this handler was installed.
+    let previous = unsafe { (*(&raw const PREVIOUS[index])).assume_init_ref() };
+    match previous.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: restores what was there; the fault happens again and the kernel ends the process.
+            unsafe { libc::sigaction(signal, previous, ptr::null_mut()) };
+        }
+        function if previous.sa_flags & libc::SA_SIGINFO != 0 => {
+            type Handler = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+            // SAFETY: SA_SIGINFO says that it is of this type.
+            let function = unsafe { std::mem::transmute::<usize, Handler>(function) };
+            // SAFETY: called as the kernel would have called it.
+            unsafe { function(signal, info, context) };
+        }
+        function => {
+            // SAFETY: without SA_SIGINFO it is of this type.
+            let function = unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(libc::c_int)>(function) };
+            // SAFETY: called as the kernel would have called it.
+            unsafe { function(signal) };
+        }
+    }
+}
+
+/// Says whose stack it was and aborts. Allocates nothing, locks nothing.
+fn report(slot: usize, size: usize) -> ! {
+    let find_name = FIND_NAME.load(Ordering::Acquire);
+    // SAFETY: stored by `install` before the handler, from a `FindName`.
+    let find_name = unsafe { std::mem::transmute::<*mut (), FindName>(find_name) };
+    // SAFETY: the stack is in use: it is the one that overflowed.
+    let name = unsafe { find_name(slot, size) };
+    let mut digits = [0_u8; 20];
+    write(b"\nstack of coroutine ");
+    match name {
+        Some(name) => {
+            write(b"`");
+            write(name);
+            write(b"`");
+        }
+        None => write(b"<unnamed>"),
+    }
+    write(b" overflowed: raise `stack_size` above ");
+    write(decimal(size / 1024, &mut digits));
+    write(b" KiB\n");
+    // SAFETY: ends the process.
+    unsafe { libc::abort() }
+}
+
+fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
+fn write(bytes: &[u8]) {
+    // SAFETY: `write` may be called by a handler; the bytes are valid.
+    unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+thread_local! {
+    static ALTERNATE: Alternate = const { Alternate(Cell::new(None)) };
+}
+
+/// The alternate signal stack of a thread that std did not make; std's threads have one.
+struct Alternate(Cell<Option<memory::Reservation>>);
+
+impl Alternate {
+    fn ensure(&self) {
+        // SAFETY: all zeros is a valid `stack_t`.
+        let mut now: libc::stack_t = unsafe { std::mem::zeroed() };
+        // SAFETY: asks for the one that is there.
+        unsafe { libc::sigaltstack(ptr::null(), &raw mut now) };
+        if now.ss_flags & libc::SS_DISABLE == 0 {
+            return;
+        }
+        let size = (16 * memory::page()).max(libc::SIGSTKSZ);
+        // Without memory for it an overflow is a plain SIGSEGV, as without this module.
+        if let Ok(reservation) = memory::Reservation::new(size, memory::page()) {
+            let stack = libc::stack_t { ss_sp: reservation.start() as *mut _, ss_flags: 0, ss_size: size };
+            // SAFETY: the memory is this thread's until `drop` takes it away again.
+            unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
+            self.0.set(Some(reservation));
+        }
+    }
+}
+
+impl Drop for Alternate {
+    fn drop(&mut self) {
+        if let Some(memory) = self.0.take() {
+            // SAFETY: all zeros is a valid `stack_t`.
+            let mut none: libc::stack_t = unsafe { std::mem::zeroed() };
+            none.ss_flags = libc::SS_DISABLE;
+            // SAFETY: takes away the one that `ensure` set.
+            unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) };
+            drop(memory);
+        }
+    }
+}

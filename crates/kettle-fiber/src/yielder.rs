@@ -1,0 +1,225 @@
+//! Owns what a stackful body speaks through: the [`Yielder`], and the exchange behind it.
+//!
+//! As with the stackless body the values lie in the frame of the resume, which is hot; the switch carries its address.
+//! A plain word's yield never sees an error: a body that waits there is unwound instead of being resumed with it.
+
+use kettle_gen::delegate::{Delegate, Frame};
+use kettle_gen::{Error, Generator, Input, SendError};
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr;
+use std::thread;
+
+/// Where a body and its resumer meet during one step.
+pub(crate) struct Exchange<Y, S> {
+    input: Cell<Option<Input<S>>>,
+    output: Cell<Option<Output<Y, S>>>,
+    catches: Cell<bool>,
+    /// Whether the resumer was unwinding when it resumed.
+    unwinding: bool,
+}
+
+/// Why a body paused.
+pub(crate) enum Output<Y, S> {
+    Yielded(Y),
+    Delegated(Frame<Y, S>),
+    /// An error from a plain word: the body is not resumed, but unwound.
+    Raised(SendError<S>),
+}
+
+impl<Y, S> Exchange<Y, S> {
+    #[inline(always)]
+    pub(crate) fn new(input: Input<S>) -> Self {
+        Self {
+            input: Cell::new(Some(input)),
+            output: Cell::new(None),
+            catches: Cell::new(false),
+            unwinding: thread::panicking(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn into_output(self) -> (Option<Output<Y, S>>, bool) {
+        (self.output.into_inner(), self.catches.get())
+    }
+}
+
+/// What the switch carries in.
+pub(crate) type Link<Y, S> = corosensei::Yielder<*const Exchange<Y, S>, ()>;
+
+/// A body's side of a coroutine: `yield`, and `yield from`, at any call depth.
+///
+/// Hand it down by `&mut` to whatever function has something to yield; when it has to be named, `&mut Yielder<i32>`
+/// yields numbers, and `&mut Yielder<i32, String>` is sent strings.
+///
+/// While the body unwinds it can't pause any more: then [`yield_`](Self::yield_) drops the value and gives `None`, and
+/// [`try_yield`](Self::try_yield) is told to end.
+pub struct Yielder<Y, S = ()> {
+    link: *const Link<Y, S>,
+    exchange: *const Exchange<Y, S>,
+    types: PhantomData<fn(Y) -> S>,
+}
+
+impl<Y, S> Yielder<Y, S> {
+    /// # Safety
+    ///
+    /// 1. `link` is the coroutine's own, and this value is used on its stack only, until the body ends.
+    /// 2. `exchange` came in through it, and so will one at each further resume, alive until the next pause.
+    pub(crate) unsafe fn new(link: &Link<Y, S>, exchange: *const Exchange<Y, S>) -> Self {
+        Self { link, exchange, types: PhantomData }
+    }
+
+    /// The exchange of the resume that is under way. There is none while the body is being dropped.
+    #[inline(always)]
+    fn exchange(&self) -> Option<&Exchange<Y, S>> {
+        // SAFETY: null, or by obligation 2 of `new` the exchange of a resume that has not returned: the body runs.
+        unsafe { self.exchange.as_ref() }
+    }
+
+    /// Whether a pause would switch away from a panic that is under way in this body.
+    #[inline(always)]
+    fn unwinds(&self) -> bool {
+        thread::panicking() && self.exchange().is_none_or(|exchange| !exchange.unwinding)
+    }
+
+    #[inline(always)]
+    fn pause(&mut self, output: Output<Y, S>, catches: bool) -> Input<S> {
+        // Without an exchange the body has caught the unwinding that was to drop it. It is unwound again from here.
+        if let Some(exchange) = self.exchange() {
+            exchange.output.set(Some(output));
+            exchange.catches.set(catches);
+        }
+        self.exchange = ptr::null();
+        // SAFETY: obligation 1 of `new`: the body runs on this stack, so the link lives.
+        self.exchange = unsafe { &*self.link }.suspend(());
+        let exchange = self.exchange().expect("invariant: a resume brings an exchange");
+        exchange.input.take().expect("invariant: a resume brings an input")
+    }
+
+    /// Hands out a value and pauses. Gives `Some(value)` if the coroutine is resumed by `send`, else `None`.
+    ///
+    /// An error that is thrown here passes through: the body is unwound.
+    ///
+    /// ```
+    /// use kettle_fiber::{Yielder, coroutine};
+    ///
+    /// fn countdown(y: &mut Yielder<u32>, from: u32) {
+    ///     if from > 0 {
+    ///         y.yield_(from);
+    ///         countdown(y, from - 1);
+    ///     }
+    /// }
+    /// assert_eq!(coroutine(|y| countdown(y, 3)).collect::<Vec<_>>(), [3, 2, 1]);
+    /// ```
+    #[inline]
+    pub fn yield_(&mut self, value: Y) -> Option<S> {
+        if self.unwinds() {
+            return None;
+        }
+        match self.pause(Output::Yielded(value), false) {
+            Input::Send(value) => Some(value),
+            // An error unwinds the body instead of coming here.
+            Input::Next | Input::Throw(_) => None,
+        }
+    }
+
+    /// Like [`yield_`](Self::yield_), with the error that is thrown here, if one is, for the body to handle.
+    ///
+    /// Having handled it the body may yield, return, or raise another one.
+    ///
+    /// # Errors
+    ///
+    /// The thrown error. [`is_exit`](Error::is_exit) asks the body to end.
+    #[inline]
+    pub fn try_yield(&mut self, value: Y) -> Result<Option<S>, Error> {
+        if self.unwinds() {
+            return Err(Error::exit());
+        }
+        match self.pause(Output::Yielded(value), true) {
+            Input::Next => Ok(None),
+            Input::Send(value) => Ok(Some(value)),
+            Input::Throw(error) => Err(error),
+        }
+    }
+
+    /// Delegates to another generator until it returns: Python's `yield from` (PEP 380). Gives what it returned.
+    ///
+    /// Whoever resumes, sends, throws or closes reaches `inner` directly: the cost does not depend on how deep
+    /// delegation is nested. `inner` may be of either kind and may borrow from the caller. An error out of `inner`
+    /// passes through this body as well.
+    ///
+    /// # Panics
+    ///
+    /// If the body is unwinding: it can't wait for a result then.
+    pub fn yield_from<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G) -> G::Return {
+        match self.delegate(inner, false) {
+            Ok(result) => result,
+            Err(_) => unreachable!("an error unwinds the body instead of coming here"),
+        }
+    }
+
+    /// Like [`yield_from`](Self::yield_from), with the error that came out of `inner`, or was thrown at the delegation,
+    /// for the body to handle.
+    ///
+    /// # Errors
+    ///
+    /// What `inner` raised. When the coroutine is closed, `inner` is closed first; then this is
+    /// [`is_exit`](Error::is_exit), or [`is_ignored_exit`](Error::is_ignored_exit) if `inner` yielded once more.
+    pub fn try_yield_from<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G) -> Result<G::Return, Error> {
+        if self.unwinds() {
+            return Err(Error::exit());
+        }
+        self.delegate(inner, true)
+    }
+
+    fn delegate<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G, catches: bool) -> Result<G::Return, Error> {
+        assert!(!self.unwinds(), "delegate from a body that is unwinding: it can't pause any more");
+        let delegate: Delegate<'_, Y, S, G::Return> = inner.into_delegate();
+        // SAFETY: 1. `delegate` lies on this stack, which does not go on before the delegate has ended and is unwound
+        // before it is freed. 2. The frame goes out through this body's own exchange.
+        let frame = unsafe { delegate.frame() };
+        match self.pause(Output::Delegated(frame), catches) {
+            Input::Throw(error) => Err(error),
+            Input::Next | Input::Send(_) => {
+                Ok(delegate.take_result().expect("invariant: a delegator is resumed when its delegate has ended"))
+            }
+        }
+    }
+
+    /// Delegates to a plain iterator, which can be asked for the next value and nothing else (PEP 380's rules for such).
+    ///
+    /// A value that is sent meanwhile is an error, [`is_no_send`](Error::is_no_send), that ends the body and goes to
+    /// the sender with the value.
+    pub fn yield_iter(&mut self, iter: impl IntoIterator<Item = Y>) {
+        for value in iter {
+            if self.unwinds() {
+                return;
+            }
+            if let Some(value) = self.yield_(value) {
+                self.pause(Output::Raised(SendError::new(Error::no_send(), Some(value))), false);
+                unreachable!("a body that raised is unwound");
+            }
+        }
+    }
+
+    /// Like [`yield_iter`](Self::yield_iter), with the errors for the body to handle.
+    ///
+    /// # Errors
+    ///
+    /// The thrown error, or [`is_no_send`](Error::is_no_send) with the value that was sent; the iterator was not asked.
+    pub fn try_yield_iter(&mut self, iter: impl IntoIterator<Item = Y>) -> Result<(), SendError<S>> {
+        for value in iter {
+            if let Some(value) = self.try_yield(value)? {
+                return Err(SendError::new(Error::no_send(), Some(value)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<Y, S> fmt::Debug for Yielder<Y, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Yielder").finish_non_exhaustive()
+    }
+}
