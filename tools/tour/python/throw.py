@@ -1,0 +1,14 @@
+def work():
+    while True:
+        try:
+            yield 'working'
+        except ValueError:
+            print('caught it')
+
+worker = work()
+print(next(worker))
+print(worker.throw(ValueError()))
+try:
+    worker.throw(RuntimeError('too hot'))
+except RuntimeError as error:
+    print('it ended:', error)

@@ -1,0 +1,103 @@
+//! Owns line breaking: words are kept whole, Chinese text breaks anywhere but before closing punctuation.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Punctuation that must not begin a line.
+const CLOSING: &str = ",.;:!?)]}，。、；：！？）」』”’》…";
+/// Punctuation that must not end a line.
+const OPENING: &str = "（「『“‘《([{";
+
+/// How many columns a text takes.
+pub(crate) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// Breaks a text into paragraphs of lines, each at most `width` columns, if no word is longer than that.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<Vec<String>> {
+    let mut paragraphs = vec![String::new()];
+    for line in text.lines().map(str::trim) {
+        match paragraphs.last_mut() {
+            Some(last) if line.is_empty() && !last.is_empty() => paragraphs.push(String::new()),
+            Some(last) => join(last, line),
+            None => {}
+        }
+    }
+    paragraphs.iter().filter(|paragraph| !paragraph.is_empty()).map(|paragraph| fill(paragraph, width)).collect()
+}
+
+/// Joins two lines of source: with a space, unless both sides are Chinese.
+fn join(paragraph: &mut String, line: &str) {
+    let chinese = |c: Option<char>| c.is_some_and(is_wide);
+    if !paragraph.is_empty() && !(chinese(paragraph.chars().next_back()) && chinese(line.chars().next())) {
+        paragraph.push(' ');
+    }
+    paragraph.push_str(line);
+}
+
+fn fill(paragraph: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for unit in units(paragraph) {
+        let Some(line) = lines.last_mut() else { continue };
+        if !line.is_empty() && columns(line) + columns(unit.trim_end()) > width {
+            lines.push(unit.to_string());
+        } else {
+            line.push_str(unit);
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_string()).collect()
+}
+
+/// Cuts a paragraph wherever a line may end. Spaces stay at the end of the unit before them.
+fn units(paragraph: &str) -> Vec<&str> {
+    let mut units = Vec::new();
+    let mut start = 0;
+    let mut previous: Option<char> = None;
+    for (at, c) in paragraph.char_indices() {
+        let may_break = match previous {
+            Some(before) if before == ' ' => c != ' ',
+            Some(before) if OPENING.contains(before) || CLOSING.contains(c) || c == ' ' => false,
+            Some(before) => is_wide(before) || is_wide(c),
+            None => false,
+        };
+        if may_break {
+            units.push(&paragraph[start..at]);
+            start = at;
+        }
+        previous = Some(c);
+    }
+    units.push(&paragraph[start..]);
+    units
+}
+
+fn is_wide(c: char) -> bool {
+    c.width() == Some(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_kept_whole() {
+        let wrapped = wrap("one two\n   three\n\n four", 8);
+        assert_eq!(wrapped, [vec!["one two", "three"], vec!["four"]]);
+    }
+
+    #[test]
+    fn chinese_breaks_anywhere_but_before_closing_punctuation() {
+        assert_eq!(wrap("水开了，\n  叫我。", 100), [vec!["水开了，叫我。"]]);
+        assert_eq!(wrap("水开了，叫我。", 6), [vec!["水开", "了，叫", "我。"]]);
+        assert_eq!(wrap("水开了（快）", 8), [vec!["水开了", "（快）"]]);
+        assert_eq!(wrap("用 yield 暂停（很快）", 8), [vec!["用 yield", "暂停（很", "快）"]]);
+    }
+
+    #[test]
+    fn no_line_is_too_wide() {
+        let text = "协程是可以暂停执行的函数：它在 `yield` 处停下，等下一次 resume 再继续执行。";
+        for width in 12..60 {
+            for line in wrap(text, width).concat() {
+                assert!(columns(&line) <= width, "{line:?} is wider than {width}");
+            }
+        }
+    }
+}
