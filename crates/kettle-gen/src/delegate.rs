@@ -414,10 +414,12 @@ impl<Y, S, R, B: Body<Y, S, R>> Unwinding<'_, Y, S, R, B> {
                     Input::Throw(Error::ignored_exit())
                 }
                 FrameStep::Returned => {
-                    self.chain.frames.pop();
+                    let ended = self.chain.frames.pop();
                     match self.chain.frames.len() {
                         left if left < closing => {
                             closing = left;
+                            // The exit goes on to the delegator, and not what the delegate returned to it.
+                            drop(ended.and_then(|frame| frame.0.take_error()));
                             Input::Throw(Error::exit())
                         }
                         _ => Input::Next,
