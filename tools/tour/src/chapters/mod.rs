@@ -5,9 +5,10 @@ mod generators;
 mod send;
 mod errors;
 mod delegation;
+mod stackful;
 
 use crate::tour::Chapter;
 
 /// The ladder, lowest step first. The chapters of the runtime (event loop, tasks, workers) follow at its end.
 pub(crate) const CHAPTERS: &[Chapter] =
-    &[coroutine::CHAPTER, generators::CHAPTER, send::CHAPTER, errors::CHAPTER, delegation::CHAPTER];
+    &[coroutine::CHAPTER, generators::CHAPTER, send::CHAPTER, errors::CHAPTER, delegation::CHAPTER, stackful::CHAPTER];
