@@ -26,7 +26,8 @@ use core::task::{Context, Poll, ready};
 pub struct Yielder<Y, S = ()> {
     /// Never read: its address tells the yielders of living bodies apart.
     _address: u8,
-    types: PhantomData<fn(Y) -> S>,
+    /// Values pass through it, on whichever thread its futures are polled: it may be sent only if they may.
+    types: PhantomData<(fn(Y) -> S, Y, S)>,
     _pinned: PhantomPinned,
 }
 
