@@ -17,6 +17,6 @@ def switches_a_second(generators):
             next(generator)
     return rounds * generators / (perf_counter() - start)
 
-for generators in (100, 100_000):
-    millions = switches_a_second(generators) / 1e6
-    print(f"{generators:>6} alive: {millions:>5.1f} million switches a second")
+for alive in (100, 100_000):
+    rate = switches_a_second(alive) / 1e6
+    print(f"{alive:>6}: {rate:>5.1f} million a second")

@@ -1,5 +1,5 @@
 def work():
-    while True:
+    for _ in range(10):
         try:
             yield 'working'
         except ValueError:

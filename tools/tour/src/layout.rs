@@ -1,4 +1,4 @@
-//! Owns line breaking: words are kept whole, Chinese text breaks anywhere but before closing punctuation.
+//! Owns line breaking: words and code are kept whole, Chinese text breaks anywhere but before closing punctuation.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -25,11 +25,15 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<Vec<String>> {
     paragraphs.iter().filter(|paragraph| !paragraph.is_empty()).map(|paragraph| fill(paragraph, width)).collect()
 }
 
-/// Joins two lines of source: with a space, unless both sides are Chinese.
+/// Joins two lines of source: with a space, unless Chinese meets Chinese or its punctuation.
 fn join(paragraph: &mut String, line: &str) {
-    let chinese = |c: Option<char>| c.is_some_and(is_wide);
-    if !paragraph.is_empty() && !(chinese(paragraph.chars().next_back()) && chinese(line.chars().next())) {
-        paragraph.push(' ');
+    let punctuation = |c: char| !c.is_ascii() && (CLOSING.contains(c) || OPENING.contains(c));
+    let chinese = |c: char| is_wide(c) || punctuation(c);
+    match (paragraph.chars().next_back(), line.chars().next()) {
+        (None, _) | (_, None) => {}
+        (Some(before), Some(after)) if chinese(before) && chinese(after) => {}
+        (Some(before), Some(after)) if punctuation(before) || punctuation(after) => {}
+        _ => paragraph.push(' '),
     }
     paragraph.push_str(line);
 }
@@ -47,14 +51,16 @@ fn fill(paragraph: &str, width: usize) -> Vec<String> {
     lines.iter().map(|line| line.trim_end().to_string()).collect()
 }
 
-/// Cuts a paragraph wherever a line may end. Spaces stay at the end of the unit before them.
+/// Cuts a paragraph wherever a line may end, not inside code. Spaces stay at the end of the unit before them.
 fn units(paragraph: &str) -> Vec<&str> {
     let mut units = Vec::new();
     let mut start = 0;
     let mut previous: Option<char> = None;
+    let mut inside_code = false;
     for (at, c) in paragraph.char_indices() {
         let may_break = match previous {
-            Some(before) if before == ' ' => c != ' ',
+            _ if inside_code => false,
+            Some(' ') => c != ' ',
             Some(before) if OPENING.contains(before) || CLOSING.contains(c) || c == ' ' => false,
             Some(before) => is_wide(before) || is_wide(c),
             None => false,
@@ -63,6 +69,7 @@ fn units(paragraph: &str) -> Vec<&str> {
             units.push(&paragraph[start..at]);
             start = at;
         }
+        inside_code ^= c == '`';
         previous = Some(c);
     }
     units.push(&paragraph[start..]);
@@ -81,11 +88,13 @@ mod tests {
     fn words_are_kept_whole() {
         let wrapped = wrap("one two\n   three\n\n four", 8);
         assert_eq!(wrapped, [vec!["one two", "three"], vec!["four"]]);
+        assert_eq!(wrap("one `a b` two", 7), [vec!["one", "`a b`", "two"]]);
     }
 
     #[test]
     fn chinese_breaks_anywhere_but_before_closing_punctuation() {
         assert_eq!(wrap("水开了，\n  叫我。", 100), [vec!["水开了，叫我。"]]);
+        assert_eq!(wrap("水开了，\n  yield\n 叫“我”\n。", 100), [vec!["水开了，yield 叫“我”。"]]);
         assert_eq!(wrap("水开了，叫我。", 6), [vec!["水开", "了，叫", "我。"]]);
         assert_eq!(wrap("水开了（快）", 8), [vec!["水开了", "（快）"]]);
         assert_eq!(wrap("用 yield 暂停（很快）", 8), [vec!["用 yield", "暂停（很", "快）"]]);

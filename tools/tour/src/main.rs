@@ -3,6 +3,8 @@
 //! Modules, bottom-up: [`text`] is words in two languages, [`layout`] breaks them into lines, [`screen`] writes them,
 //! [`listing`] cuts code out of the compiled source, [`python`] runs the twins, [`tour`] walks through [`chapters`].
 
+#![forbid(unsafe_code)]
+
 mod text;
 mod layout;
 mod screen;

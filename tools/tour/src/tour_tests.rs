@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::chapters::CHAPTERS;
+use crate::layout::columns;
 use std::collections::BTreeSet;
 
 fn steps() -> impl Iterator<Item = (&'static Chapter, &'static Step)> {
@@ -53,6 +54,17 @@ fn every_listing_is_in_the_compiled_source_and_holds_what_runs() {
         assert!(listing.contains(&format!("fn run_{}(", step.name)), "`{}` does not show what runs", step.name);
         assert!(chapter.source.contains(&format!("run: run_{},", step.name)), "`{}` runs something else", step.name);
         assert_eq!(chapter.source.matches(&format!("// listing: {}\n", step.name)).count(), 1);
+    }
+}
+
+#[test]
+fn every_listing_fits_into_80_columns() {
+    for (chapter, step) in steps() {
+        let listing = cut(chapter.source, step.name).expect(step.name);
+        for line in listing.lines().chain(step.twin.iter().flat_map(|twin| twin.listing.lines())) {
+            // A margin, a bar and a space stand before it.
+            assert!(columns(line) <= 76, "`{}` has a wide line: {line}", step.name);
+        }
     }
 }
 

@@ -75,17 +75,17 @@ fn run_yield_from(out: &Output) -> Outcome {
 // end of listing
 
 // listing: bottom_middle_top
-fn bottom() -> impl Generator<Yield = i32, Send = i32, Return = Option<i32>> {
+fn bottom() -> impl Generator<Yield = u8, Send = u8, Return = Option<u8>> {
     // Returning the yield lets the value that goes up the
     // call stack come right back down.
     generator(async |y| y.yield_(42).await)
 }
 
-fn middle() -> impl Generator<Yield = i32, Send = i32, Return = Option<i32>> {
+fn middle() -> impl Generator<Yield = u8, Send = u8, Return = Option<u8>> {
     generator(async |y| y.yield_from(bottom()).await)
 }
 
-fn top() -> impl Generator<Yield = i32, Send = i32, Return = Option<i32>> {
+fn top() -> impl Generator<Yield = u8, Send = u8, Return = Option<u8>> {
     generator(async |y| y.yield_from(middle()).await)
 }
 

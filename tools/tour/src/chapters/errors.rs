@@ -63,20 +63,17 @@ fn run_close(out: &Output) -> Outcome {
 // end of listing
 
 // listing: throw
-fn work(out: &Output) -> impl Generator<Yield = &'static str, Send = (), Return = ()> {
-    try_generator(async |y| {
-        loop {
+fn run_throw(out: &Output) -> Outcome {
+    let mut worker = try_generator(async |y: &mut Yielder<_>| {
+        for _ in 0..10 {
             if let Err(error) = y.try_yield("working").await {
                 // Any other error goes on its way, as past an `except`.
                 error.downcast::<std::fmt::Error>()?;
                 out.print("caught it");
             }
         }
-    })
-}
-
-fn run_throw(out: &Output) -> Outcome {
-    let mut worker = work(out);
+        Ok(())
+    });
     out.print_answer(worker.resume()?);
     out.print_answer(worker.throw(Error::new(std::fmt::Error))?);
     if let Err(error) = worker.throw(Error::new("too hot")) {

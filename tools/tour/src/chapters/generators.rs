@@ -29,10 +29,10 @@ pub(crate) const CHAPTER: Chapter = Chapter {
             name: "memory",
             title: Text { en: "the memory of one value", zh: "只占一个值的内存" },
             text: Text {
-                en: "A list of 10¹² numbers fills terabytes. The generator holds its two variables and where it stopped.
+                en: "A list of 10¹² numbers fills terabytes. The generator holds its variable and where it stopped.
                      Pinned to the place where it stands (`pin!`) it allocates nothing at all, and the optimiser turns it
                      into a plain loop: the time of one value is measured live.",
-                zh: "10¹² 个数的列表要占用数 TB 内存，而生成器只需保存两个变量和停下的位置。用 `pin!` 把它固定在原地，就完全不需要
+                zh: "10¹² 个数的列表要占用数 TB 内存，而生成器只需保存一个变量和停下的位置。用 `pin!` 把它固定在原地，就完全不需要
                      堆分配，优化器会把它化为普通循环。下面当场测量产出一个值的时间。",
             },
             twin: Some(twin!(measured "memory")),
@@ -77,8 +77,8 @@ fn run_memory(out: &Output) -> Outcome {
     for x in pin!(huge).take(COUNT as usize) {
         mix = (mix ^ x).wrapping_mul(31);
     }
-    let time = start.elapsed().as_secs_f64();
-    out.print(format_args!("{:.2} ns a value", time * 1e9 / f64::from(COUNT)));
+    let each = start.elapsed().as_secs_f64() * 1e9 / f64::from(COUNT);
+    out.print(format_args!("{each:.2} ns a value"));
     out.print(format_args!("all mixed: {mix:x}"));
     Ok(())
 }

@@ -75,7 +75,8 @@ fn tree(low: u32, high: u32) -> Tree {
         return Tree::Leaf;
     }
     let middle = low.midpoint(high);
-    Tree::Node(Box::new((tree(low, middle), middle, tree(middle + 1, high))))
+    let node = (tree(low, middle), middle, tree(middle + 1, high));
+    Tree::Node(Box::new(node))
 }
 
 fn walk(tree: &Tree, y: &mut Yielder<u32>) {
@@ -140,9 +141,9 @@ fn switches_a_second(coroutines: u32) -> Result<f64, Error> {
 }
 
 fn run_many(out: &Output) -> Outcome {
-    for coroutines in [100, 100_000] {
-        let millions = switches_a_second(coroutines)? / 1e6;
-        out.print(format_args!("{coroutines:>6} alive: {millions:>5.1} million switches a second"));
+    for alive in [100, 100_000] {
+        let rate = switches_a_second(alive)? / 1e6;
+        out.print(format_args!("{alive:>6}: {rate:>5.1} million a second"));
     }
     Ok(())
 }
