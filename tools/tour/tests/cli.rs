@@ -33,6 +33,14 @@ fn a_step_is_shown_in_the_language_that_was_asked_for() {
 }
 
 #[test]
+fn without_a_python_the_stored_output_is_compared() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_tour")).args(["--step", "gen"]).env("PATH", "").output().expect("it starts");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("there is no python3 here"));
+}
+
+#[test]
 fn no_colours_outside_a_terminal() {
     let output = tour(&["--step", "lazy_range"]);
     assert!(!text(&output.stdout).contains('\x1b'));
