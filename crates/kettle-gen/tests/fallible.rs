@@ -76,11 +76,9 @@ fn a_thrown_error_that_the_body_passes_on_keeps_its_kind() -> Test {
 
 #[test]
 fn a_body_may_make_another_error_of_the_thrown_one() -> Test {
-    let mut g = try_generator(async |y: &mut Yielder<()>| {
-        match y.try_yield(()).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("while waiting: {error}").into()),
-        }
+    let mut g = try_generator(async |y: &mut Yielder<()>| match y.try_yield(()).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("while waiting: {error}").into()),
     });
     g.resume()?;
     let error = g.throw(Error::new("rain")).expect_err("it raises");
