@@ -91,7 +91,8 @@ impl<Y, S, R> FiberBody<Y, S, R> {
     }
 }
 
-impl<Y, S, R> Body<Y, S, R> for FiberBody<Y, S, R> {
+// SAFETY: finishing unwinds the function, which drops all that it holds.
+unsafe impl<Y, S, R> Body<Y, S, R> for FiberBody<Y, S, R> {
     #[inline(always)]
     fn step(mut self: Pin<&mut Self>, input: Input<S>, _: Option<&Waker>) -> BodyStep<Y, S, R> {
         let exchange = Exchange::new(input);

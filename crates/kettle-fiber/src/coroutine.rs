@@ -1,8 +1,8 @@
 //! Owns the owned coroutine: a stackful generator that can be stored, returned and moved.
 
 use crate::body::FiberBody;
-use kettle_gen::delegate::{Body, Chain, Delegate};
-use kettle_gen::{Error, Generator, SendError, State, Step, root};
+use kettle_gen::delegate::{Body, Chain};
+use kettle_gen::{Error, Generator, SendError, State, Step, Taken, root};
 use std::fmt;
 use std::iter::FusedIterator;
 use std::mem::ManuallyDrop;
@@ -93,7 +93,7 @@ impl<Y, S, R> Generator for Coroutine<Y, S, R> {
         self.body.state()
     }
 
-    fn into_delegate<'a>(self) -> Delegate<'a, Y, S, R>
+    fn into_delegate<'a>(self) -> Taken<'a, Self>
     where
         Self: 'a,
     {
@@ -101,7 +101,8 @@ impl<Y, S, R> Generator for Coroutine<Y, S, R> {
         let chain = std::mem::take(&mut this.chain);
         // SAFETY: `this` is not dropped, so the body has one owner; it is `Unpin`.
         let body = unsafe { std::ptr::read(&this.body) };
-        Delegate::new(body, chain)
+        // SAFETY: they are what this coroutine was made of.
+        unsafe { Taken::new(body, chain) }
     }
 }
 

@@ -175,9 +175,9 @@ impl<Y, S> Yielder<Y, S> {
 
     fn delegate<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G, catches: bool) -> Result<G::Return, Error> {
         assert!(!self.unwinds(), "delegate from a body that is unwinding: it can't pause any more");
-        let delegate: Delegate<'_, Y, S, G::Return> = inner.into_delegate();
-        // SAFETY: 1. `delegate` lies on this stack, which does not go on before the delegate has ended and is unwound
-        // before it is freed. 2. The frame goes out through this body's own exchange.
+        let delegate: Delegate<'_, Y, S, G::Return> = inner.into_delegate().into_inner();
+        // SAFETY: 1. `delegate` lies on this stack: the function that holds it does not go on before the delegate has
+        // ended, and unwinding drops it. 2. A coroutine stays on its thread, and with it its chain.
         let frame = unsafe { delegate.frame() };
         match self.pause(Output::Delegated(frame), catches) {
             Input::Throw(error) => Err(error),
@@ -207,11 +207,11 @@ impl<Y, S> Yielder<Y, S> {
     ///
     /// # Errors
     ///
-    /// The thrown error, or [`is_no_send`](Error::is_no_send) with the value that was sent; the iterator was not asked.
-    pub fn try_yield_iter(&mut self, iter: impl IntoIterator<Item = Y>) -> Result<(), SendError<S>> {
+    /// The thrown error, or [`is_no_send`](Error::is_no_send) if a value was sent: it is dropped, and the iterator was not asked.
+    pub fn try_yield_iter(&mut self, iter: impl IntoIterator<Item = Y>) -> Result<(), Error> {
         for value in iter {
-            if let Some(value) = self.try_yield(value)? {
-                return Err(SendError::new(Error::no_send(), Some(value)));
+            if self.try_yield(value)?.is_some() {
+                return Err(Error::no_send());
             }
         }
         Ok(())

@@ -2,9 +2,10 @@
 
 use crate::delegate::{Body, Chain, Delegate};
 use crate::error::{Error, SendError};
-use crate::generator::Generator;
+use crate::generator::{Generator, Taken};
 use crate::root;
 use crate::step::{State, Step};
+use crate::threads::{Admits, Anywhere};
 use core::fmt;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
@@ -34,26 +35,15 @@ use core::pin::Pin;
 /// ```
 pub type BoxGenerator<'a, Y, S = (), R = ()> = Boxed<'a, Y, S, R, Anywhere>;
 
-/// Any generator in a box that stays on its thread.
-pub type LocalBoxGenerator<'a, Y, S = (), R = ()> = Boxed<'a, Y, S, R, Here>;
-
 /// Puts a generator into a box and forgets its type, in one allocation.
 pub fn boxed<'a, G>(generator: G) -> BoxGenerator<'a, G::Yield, G::Send, G::Return>
 where
-    G: Generator + Send + 'a,
+    G: Generator<Return: Send> + Send + 'a,
 {
-    Boxed { delegate: generator.into_delegate(), threads: PhantomData }
+    Boxed::new(generator)
 }
 
-/// Puts a generator that may not be sent to another thread into a box and forgets its type, in one allocation.
-pub fn boxed_local<'a, G>(generator: G) -> LocalBoxGenerator<'a, G::Yield, G::Send, G::Return>
-where
-    G: Generator + 'a,
-{
-    Boxed { delegate: generator.into_delegate(), threads: PhantomData }
-}
-
-/// See [`BoxGenerator`] and [`LocalBoxGenerator`].
+/// See [`BoxGenerator`], and [`local::BoxGenerator`](crate::local::BoxGenerator) for one that stays on its thread.
 ///
 /// Its `Iterator` panics if the body raised an error, for which it has no room; [`Generator::try_iter`] has.
 pub struct Boxed<'a, Y, S, R, T> {
@@ -61,15 +51,17 @@ pub struct Boxed<'a, Y, S, R, T> {
     threads: PhantomData<T>,
 }
 
-/// Marks a box whose generator may be sent to another thread.
-#[derive(Debug)]
-pub enum Anywhere {}
+impl<'a, Y, S, R, T> Boxed<'a, Y, S, R, T> {
+    pub(crate) fn new<G>(generator: G) -> Self
+    where
+        G: Generator<Yield = Y, Send = S, Return = R> + 'a,
+        T: Admits<G>,
+    {
+        Self { delegate: generator.into_delegate().into_inner(), threads: PhantomData }
+    }
+}
 
-/// Marks a box whose generator stays where it is.
-#[derive(Debug)]
-pub enum Here {}
-
-// SAFETY: `boxed` alone makes these, of generators that may be sent; nobody else owns a part of what is in the box.
+// SAFETY: `new` admits only generators that may be sent to these; nobody else owns a part of what is in the box.
 unsafe impl<Y, S, R> Send for Boxed<'_, Y, S, R, Anywhere> {}
 
 impl<'a, Y, S, R, T> Generator for Boxed<'a, Y, S, R, T> {
@@ -97,11 +89,11 @@ impl<'a, Y, S, R, T> Generator for Boxed<'a, Y, S, R, T> {
         self.delegate.state()
     }
 
-    fn into_delegate<'b>(self) -> Delegate<'b, Y, S, R>
+    fn into_delegate<'b>(self) -> Taken<'b, Self>
     where
         Self: 'b,
     {
-        self.delegate
+        Taken::of_delegate(self.delegate)
     }
 }
 

@@ -17,11 +17,12 @@
 //! result stays in its [`Joint`], and the one below is stepped: its `yield_from` finds the result there. Nothing
 //! recurses, so depth costs memory and nothing else.
 //!
-//! Invariant: a joint in a chain is also held by the suspended `yield_from` that made it, and dropping that one drops
-//! what the joint holds. So a chain never outlives what its members borrow.
+//! Invariant: a chain never outlives what its members borrow. Those of a stackless root outlive the root, by their
+//! types. Those that a stackful body delegates to are also held by its suspended `yield_from`, and dropping that one
+//! drops what their joint holds.
 
-use crate::error::{Error, SendError};
-use crate::step::{Input, State, Step};
+use crate::error::Error;
+use crate::step::{Input, State};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -33,7 +34,15 @@ use core::task::Waker;
 /// A function that can pause: what [`Generator`](crate::Generator)s are made of.
 ///
 /// It says what a pause is; what a generator's words mean is said once, for all bodies, by the roots.
-pub trait Body<Y, S, R> {
+///
+/// # Safety
+///
+/// After [`finish`](Self::finish), and when it has finished by itself, the body holds nothing that borrows and drops
+/// nothing that does.
+pub unsafe trait Body<Y, S, R> {
+    /// Whether bodies of this kind have code that sees errors, and so code to run when they are dropped.
+    const MAY_CATCH: bool = true;
+
     /// Runs to the next pause.
     ///
     /// The body must not be finished, and one that is created takes [`Input::Next`] only. `waker` is there if somebody
@@ -66,8 +75,8 @@ pub enum BodyStep<Y, S, R> {
     Raised(Error, Option<S>),
     /// It waits for the end of this generator.
     Delegated(Frame<Y, S>),
-    /// It awaits a future of somebody else.
-    Waiting,
+    /// It awaits a future of somebody else. The value is the one that it was sent and has not taken.
+    Waiting(Option<S>),
 }
 
 impl<Y, S, R> fmt::Debug for BodyStep<Y, S, R> {
@@ -77,7 +86,7 @@ impl<Y, S, R> fmt::Debug for BodyStep<Y, S, R> {
             BodyStep::Returned(_) => "Returned",
             BodyStep::Raised(..) => "Raised",
             BodyStep::Delegated(_) => "Delegated",
-            BodyStep::Waiting => "Waiting",
+            BodyStep::Waiting(_) => "Waiting",
         })
     }
 }
@@ -88,7 +97,7 @@ enum FrameStep<Y, S> {
     Returned,
     Raised(Option<S>),
     Delegated(Frame<Y, S>),
-    Waiting,
+    Waiting(Option<S>),
 }
 
 /// A joint as the chain sees it: the result's type is known to the delegator alone.
@@ -132,7 +141,7 @@ impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
         match step {
             BodyStep::Yielded(value) => FrameStep::Yielded(value),
             BodyStep::Delegated(frame) => FrameStep::Delegated(frame),
-            BodyStep::Waiting => FrameStep::Waiting,
+            BodyStep::Waiting(value) => FrameStep::Waiting(value),
             BodyStep::Returned(value) => {
                 self.result.set(Some(Ok(value)));
                 FrameStep::Returned
@@ -155,6 +164,7 @@ impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
     fn finalise(&self) {
         if !self.finalised.replace(true) {
             self.pinned(|body| self.chain.borrow_mut().finalise(body));
+            drop(self.result.take());
         }
     }
 
@@ -185,8 +195,7 @@ pub struct Delegate<'a, Y, S, R> {
 }
 
 impl<'a, Y: 'a, S: 'a, R: 'a> Delegate<'a, Y, S, R> {
-    /// Takes in a body, and the chain above it if it has been running on its own.
-    pub fn new(body: impl Body<Y, S, R> + 'a, chain: Chain<Y, S>) -> Self {
+    pub(crate) fn new(body: impl Body<Y, S, R> + 'a, chain: Chain<Y, S>) -> Self {
         let joint = Joint {
             result: Cell::new(None),
             finalised: Cell::new(false),
@@ -195,17 +204,19 @@ impl<'a, Y: 'a, S: 'a, R: 'a> Delegate<'a, Y, S, R> {
         };
         Self { joint: Rc::new(joint) }
     }
+}
 
+impl<'a, Y, S, R> Delegate<'a, Y, S, R> {
     /// The frame for the chain of the outermost generator.
     ///
     /// # Safety
     ///
-    /// 1. This `Delegate` is dropped before `'a` ends, whatever the program does; forgetting it must be impossible.
-    /// 2. The frame goes to the generator that the delegator belongs to, so that both always are on one thread.
+    /// 1. The frame is dropped, or this `Delegate` is, before `'a` ends, whatever the program does.
+    /// 2. Both always are on one thread, and go to another only if the generator and its result may.
     pub unsafe fn frame(&self) -> Frame<Y, S> {
         let link: Rc<dyn Link<Y, S> + 'a> = self.joint.clone();
-        // SAFETY: only the lifetime bound changes. By obligation 1 what the joint borrows lives until this `Delegate`
-        // is dropped, and that finalises the joint, after which it holds nothing that borrows.
+        // SAFETY: only the lifetime bound changes. Dropping the `Delegate` finalises the joint, after which it holds
+        // nothing that borrows; so by obligation 1 nothing that it borrows is used after `'a`.
         Frame(unsafe { core::mem::transmute::<Rc<dyn Link<Y, S> + 'a>, Rc<dyn Link<Y, S> + 'static>>(link) })
     }
 
@@ -213,28 +224,11 @@ impl<'a, Y: 'a, S: 'a, R: 'a> Delegate<'a, Y, S, R> {
     pub fn take_result(&self) -> Option<R> {
         self.joint.take_result()
     }
-
-    /// Steps the generator by PEP 380's rules, for a delegator that does it itself. `None`: it waits for a future.
-    pub(crate) fn advance(&self, input: Input<S>, waker: Option<&Waker>) -> Result<Option<Step<Y, R>>, SendError<S>> {
-        let exit = input.is_exit();
-        let step = match self.joint.state() {
-            State::Finished => refuse(input),
-            _ => self.joint.drive(input, waker),
-        };
-        match step {
-            BodyStep::Yielded(_) if exit => Err(Error::ignored_exit().into()),
-            BodyStep::Returned(_) if exit => Err(Error::exit().into()),
-            BodyStep::Yielded(value) => Ok(Some(Step::Yielded(value))),
-            BodyStep::Returned(value) => Ok(Some(Step::Returned(value))),
-            BodyStep::Raised(error, value) => Err(SendError::new(error, value)),
-            BodyStep::Waiting => Ok(None),
-            BodyStep::Delegated(_) => unreachable!("a root steps its delegates itself"),
-        }
-    }
 }
 
 /// A delegate resumed on its own: its chain is inside, so it never answers [`BodyStep::Delegated`].
-impl<Y, S, R> Body<Y, S, R> for Delegate<'_, Y, S, R> {
+// SAFETY: finishing finalises the joint, after which it holds nothing that borrows.
+unsafe impl<Y, S, R> Body<Y, S, R> for Delegate<'_, Y, S, R> {
     #[inline]
     fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
         self.joint.drive(input, waker)
@@ -296,66 +290,107 @@ impl<Y, S> Chain<Y, S> {
     /// Resumes the innermost generator, and goes on until one yields or the root's body ends.
     ///
     /// Never answers [`BodyStep::Delegated`]. The body must not be finished.
+    // The body is stepped at one place only, so that the compiler finds its poll function called once and inlines it.
     #[inline(always)]
     pub fn drive<R, B: Body<Y, S, R>>(
         &mut self,
         mut body: Pin<&mut B>,
-        input: Input<S>,
+        mut input: Input<S>,
         waker: Option<&Waker>,
     ) -> BodyStep<Y, S, R> {
-        if !self.frames.is_empty() {
-            return self.drive_delegates(body, input, waker);
-        }
-        match step(body.as_mut(), input, waker) {
-            BodyStep::Delegated(frame) => {
-                self.push(frame);
-                self.drive_delegates(body, Input::Next, waker)
+        loop {
+            let mut refused = None;
+            if !self.frames.is_empty() {
+                let guard = FinishOnPanic { body: body.as_mut(), types: PhantomData };
+                let run = self.run(input, waker);
+                core::mem::forget(guard);
+                match run {
+                    Run::Yielded(value) => return BodyStep::Yielded(value),
+                    Run::Waiting(value) => return BodyStep::Waiting(value),
+                    Run::Ended(next, value) => (input, refused) = (next, value),
+                }
             }
-            ended => ended,
+            match step(body.as_mut(), input, waker) {
+                BodyStep::Delegated(frame) => self.push(frame),
+                BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
+                ended => return ended,
+            }
+            input = Input::Next;
         }
     }
 
     /// Closes what is suspended, with nobody to hear the result, and drops it: Python's finalisation.
     #[inline(always)]
     pub fn finalise<R, B: Body<Y, S, R>>(&mut self, mut body: Pin<&mut B>) {
-        if body.wants_close() || !self.frames.is_empty() {
+        if B::MAY_CATCH && (body.wants_close() || !self.frames.is_empty()) {
             self.close_unheard(body.as_mut());
         }
+        self.finalise_above(0);
         body.finish();
     }
 
     #[cold]
     #[inline(never)]
     fn close_unheard<R, B: Body<Y, S, R>>(&mut self, body: Pin<&mut B>) {
-        drop(self.drive_delegates(body, Input::Throw(Error::exit()), None));
-        self.finalise_above(0);
+        drop(self.drive(body, Input::Throw(Error::exit()), None));
     }
 
-    #[inline(never)]
-    fn drive_delegates<R, B: Body<Y, S, R>>(
-        &mut self,
-        body: Pin<&mut B>,
-        input: Input<S>,
-        waker: Option<&Waker>,
-    ) -> BodyStep<Y, S, R> {
-        let mut root = Unwinding { chain: self, body, result: PhantomData };
-        let step = root.run(input, waker);
-        core::mem::forget(root);
-        step
+    /// Resumes the innermost generator, and goes on until one yields or the chain has ended.
+    fn run(&mut self, mut input: Input<S>, waker: Option<&Waker>) -> Run<Y, S> {
+        let chain = FinaliseOnPanic(self);
+        let frames = &mut chain.0.frames;
+        // Closing a generator closes its delegate first. So an exit that reaches the innermost means that each of the
+        // chain is being closed by the one below it; `closing` counts them, from the bottom.
+        let mut closing = if input.is_exit() { frames.len() } else { 0 };
+        let mut refused = None;
+        let run = loop {
+            let Some(innermost) = frames.last() else {
+                break Run::Ended(input, refused);
+            };
+            input = match innermost.0.step(input, waker) {
+                FrameStep::Yielded(value) if closing == 0 => break Run::Yielded(value),
+                FrameStep::Waiting(value) => break Run::Waiting(value),
+                FrameStep::Delegated(frame) => {
+                    push(frames, frame);
+                    Input::Next
+                }
+                FrameStep::Yielded(_) => {
+                    closing -= 1;
+                    finalise_above(frames, closing);
+                    Input::Throw(Error::ignored_exit())
+                }
+                FrameStep::Returned => {
+                    let ended = frames.pop();
+                    if frames.len() < closing {
+                        closing = frames.len();
+                        // The exit goes on to the delegator, and not what the delegate returned to it.
+                        drop(ended.and_then(|frame| frame.0.take_error()));
+                        Input::Throw(Error::exit())
+                    } else {
+                        Input::Next
+                    }
+                }
+                FrameStep::Raised(value) => {
+                    let error = frames.pop().and_then(|frame| frame.0.take_error());
+                    closing = closing.min(frames.len());
+                    refused = value;
+                    Input::Throw(error.expect("invariant: a frame that raised has its error"))
+                }
+            };
+        };
+        core::mem::forget(chain);
+        run
     }
 
+    #[cold]
     fn push(&mut self, frame: Frame<Y, S>) {
-        let above = frame.0.take_chain();
-        self.frames.push(frame);
-        self.frames.extend(above);
+        push(&mut self.frames, frame);
     }
 
-    /// Finalises the innermost generators down to a depth, innermost first.
+    #[inline(always)]
     fn finalise_above(&mut self, depth: usize) {
-        while self.frames.len() > depth {
-            if let Some(frame) = self.frames.pop() {
-                frame.0.finalise();
-            }
+        if self.frames.len() > depth {
+            finalise_above(&mut self.frames, depth);
         }
     }
 }
@@ -378,68 +413,50 @@ impl<Y, S> Drop for Chain<Y, S> {
     }
 }
 
-/// A root that is being driven. Dropped by a panic only: then every generator of it has finished, innermost first.
-struct Unwinding<'a, Y, S, R, B: Body<Y, S, R>> {
-    chain: &'a mut Chain<Y, S>,
-    body: Pin<&'a mut B>,
-    result: PhantomData<R>,
+/// How a chain paused or ended.
+enum Run<Y, S> {
+    Yielded(Y),
+    Waiting(Option<S>),
+    /// What the root's body is to be resumed with, and the value that a delegate would not take.
+    Ended(Input<S>, Option<S>),
 }
 
-impl<Y, S, R, B: Body<Y, S, R>> Unwinding<'_, Y, S, R, B> {
-    fn run(&mut self, mut input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
-        // Closing a generator closes its delegate first. So an exit that reaches the innermost means that each of the
-        // chain is being closed by the one below it; `closing` counts them, from the bottom.
-        let mut closing = if input.is_exit() { self.chain.frames.len() } else { 0 };
-        let mut refused = None;
-        loop {
-            let Some(innermost) = self.chain.frames.last() else {
-                match step(self.body.as_mut(), input, waker) {
-                    BodyStep::Delegated(frame) => self.chain.push(frame),
-                    BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
-                    ended => return ended,
-                }
-                input = Input::Next;
-                continue;
-            };
-            input = match innermost.0.step(input, waker) {
-                FrameStep::Yielded(value) if closing == 0 => return BodyStep::Yielded(value),
-                FrameStep::Waiting => return BodyStep::Waiting,
-                FrameStep::Delegated(frame) => {
-                    self.chain.push(frame);
-                    Input::Next
-                }
-                FrameStep::Yielded(_) => {
-                    closing -= 1;
-                    self.chain.finalise_above(closing);
-                    Input::Throw(Error::ignored_exit())
-                }
-                FrameStep::Returned => {
-                    let ended = self.chain.frames.pop();
-                    match self.chain.frames.len() {
-                        left if left < closing => {
-                            closing = left;
-                            // The exit goes on to the delegator, and not what the delegate returned to it.
-                            drop(ended.and_then(|frame| frame.0.take_error()));
-                            Input::Throw(Error::exit())
-                        }
-                        _ => Input::Next,
-                    }
-                }
-                FrameStep::Raised(value) => {
-                    let error = self.chain.frames.pop().and_then(|frame| frame.0.take_error());
-                    closing = closing.min(self.chain.frames.len());
-                    refused = value;
-                    Input::Throw(error.expect("invariant: a frame that raised has its error"))
-                }
-            };
-        }
+/// A panic of a delegate finishes the root.
+struct FinishOnPanic<'a, Y, S, R, B: Body<Y, S, R>> {
+    body: Pin<&'a mut B>,
+    types: PhantomData<(Y, S, R)>,
+}
+
+impl<Y, S, R, B: Body<Y, S, R>> Drop for FinishOnPanic<'_, Y, S, R, B> {
+    fn drop(&mut self) {
+        self.body.as_mut().finish();
     }
 }
 
-impl<Y, S, R, B: Body<Y, S, R>> Drop for Unwinding<'_, Y, S, R, B> {
+/// A panic of a delegate finishes all of its chain.
+struct FinaliseOnPanic<'a, Y, S>(&'a mut Chain<Y, S>);
+
+impl<Y, S> Drop for FinaliseOnPanic<'_, Y, S> {
     fn drop(&mut self) {
-        self.chain.finalise_above(0);
-        self.body.as_mut().finish();
+        self.0.finalise_above(0);
+    }
+}
+
+/// Puts a generator on top, with the chain that it has if it has been running on its own.
+fn push<Y, S>(frames: &mut Vec<Frame<Y, S>>, frame: Frame<Y, S>) {
+    let above = frame.0.take_chain();
+    frames.push(frame);
+    frames.extend(above);
+}
+
+/// Finalises the innermost generators down to a depth, innermost first.
+#[cold]
+#[inline(never)]
+fn finalise_above<Y, S>(frames: &mut Vec<Frame<Y, S>>, depth: usize) {
+    while frames.len() > depth {
+        if let Some(frame) = frames.pop() {
+            frame.0.finalise();
+        }
     }
 }
 

@@ -5,9 +5,8 @@
 //! the resume, and the optimiser dissolves it (a slot stored in the future or on the heap costs 2 ns a value).
 //!
 //! What a yield finds there must be its own generator's exchange, of its own types. Two facts are checked each time:
-//! the waker's vtable is this module's, so the data pointer is an exchange's; and the exchange names this yielder's
-//! address as its owner. A yielder stays at one address while its body lives, and two that live have two addresses, so
-//! the second check cannot be fooled by swapping, moving or nesting.
+//! the waker's vtable is this module's, so the data pointer is an exchange's; and the exchange has the yielder's number,
+//! which a generator gives to its one yielder and to its exchanges, all of the same types.
 //!
 //! The unsafe code of this module is the reading of that pointer.
 
@@ -17,15 +16,14 @@ use crate::step::Input;
 use core::cell::Cell;
 use core::future::Future;
 use core::mem::ManuallyDrop;
-use core::ops::Range;
 use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 /// The part that does not depend on types.
 struct Head {
-    /// Address of the yielder that may use this exchange; 0 until the body has started.
-    owner: Cell<usize>,
+    /// The number of the generator that is being stepped.
+    owner: usize,
     /// Who is to be woken when a future of somebody else is ready; null if nobody can wait for it.
     waker: *const Waker,
 }
@@ -34,21 +32,26 @@ struct Head {
 #[repr(C)]
 pub(crate) struct Exchange<Y, S> {
     head: Head,
-    /// The addresses that the body occupies.
-    body: Range<usize>,
-    value: Cell<Option<Y>>,
     input: Cell<Option<Input<S>>>,
-    delegate: Cell<Option<Frame<Y, S>>>,
-    raised: Cell<Option<SendError<S>>>,
+    output: Cell<Option<Output<Y, S>>>,
+    /// Whether a yield has handed out something in this step: then what comes in next is for the one after.
+    paused: Cell<bool>,
+    /// Whether that yield wants to see errors.
     catches: Cell<bool>,
+}
+
+/// What a body hands out.
+pub(crate) enum Output<Y, S> {
+    Yielded(Y),
+    Delegated(Frame<Y, S>),
+    /// An error of a plain word: the body ends where it is.
+    Raised(SendError<S>),
 }
 
 /// What a step left in the exchange.
 pub(crate) struct Left<Y, S> {
-    pub(crate) owner: usize,
-    pub(crate) value: Option<Y>,
-    pub(crate) delegate: Option<Frame<Y, S>>,
-    pub(crate) raised: Option<SendError<S>>,
+    pub(crate) input: Option<Input<S>>,
+    pub(crate) output: Option<Output<Y, S>>,
     pub(crate) catches: bool,
 }
 
@@ -78,40 +81,35 @@ unsafe fn wake(data: *const ()) {
 }
 
 impl<Y, S> Exchange<Y, S> {
-    /// Polls a body with an exchange that brings it `input`, and gives back what the body left there.
+    /// Polls the body of a generator with an exchange that brings it `input`, and gives back what the body left there.
     #[inline(always)]
     pub(crate) fn poll<F: Future>(
         owner: usize,
         input: Input<S>,
         waker: Option<&Waker>,
-        future: Pin<&mut F>,
+        body: Pin<&mut F>,
     ) -> (Poll<F::Output>, Left<Y, S>) {
-        let start = ptr::from_ref(&*future).addr();
         let exchange = Self {
-            head: Head { owner: Cell::new(owner), waker: waker.map_or(ptr::null(), ptr::from_ref) },
-            body: start..start + size_of::<F>(),
-            value: Cell::new(None),
+            head: Head { owner, waker: waker.map_or(ptr::null(), ptr::from_ref) },
             input: Cell::new(Some(input)),
-            delegate: Cell::new(None),
-            raised: Cell::new(None),
+            output: Cell::new(None),
+            paused: Cell::new(false),
             catches: Cell::new(false),
         };
         let raw = RawWaker::new(ptr::from_ref(&exchange).cast(), &VTABLE);
         // SAFETY: the functions of the vtable ask for an exchange that is being polled with, and this is one. The waker
         // is not dropped: it owns nothing.
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw) });
-        let poll = future.poll(&mut Context::from_waker(&waker));
+        let poll = body.poll(&mut Context::from_waker(&waker));
         let left = Left {
-            owner: exchange.head.owner.get(),
-            value: exchange.value.into_inner(),
-            delegate: exchange.delegate.into_inner(),
-            raised: exchange.raised.into_inner(),
+            input: exchange.input.into_inner(),
+            output: exchange.output.into_inner(),
             catches: exchange.catches.get(),
         };
         (poll, left)
     }
 
-    /// The exchange that a body is being polled with, for its owner.
+    /// The exchange that a generator's body is being polled with, for its yielder.
     ///
     /// # Panics
     ///
@@ -119,7 +117,7 @@ impl<Y, S> Exchange<Y, S> {
     ///
     /// # Safety
     ///
-    /// `owner` is the address of a living `Yielder<Y, S>`.
+    /// `owner` is the number of a generator that yields `Y` and is sent `S`.
     #[inline(always)]
     pub(crate) unsafe fn of<'a>(context: &'a Context<'_>, owner: usize) -> &'a Self {
         let waker = context.waker();
@@ -128,65 +126,25 @@ impl<Y, S> Exchange<Y, S> {
         }
         // SAFETY: only `poll` makes wakers with this vtable; their data is an exchange, which begins with its head.
         let head = unsafe { &*waker.data().cast::<Head>() };
-        if head.owner.get() != owner {
+        if head.owner != owner {
             foreign_generator();
         }
-        // SAFETY: an exchange's owner is the yielder that named itself by `own`, through an exchange of its own types.
+        // SAFETY: no two generators have one number, so it is an exchange of that one, and by the obligation of its types.
         unsafe { &*waker.data().cast::<Self>() }
     }
 
-    /// Names the owner, once, from within the body that the exchange was made for.
-    ///
-    /// # Safety
-    ///
-    /// `context` is the one that [`poll`](Self::poll) of these very types gave to the body, and `owner` the address of
-    /// that body's own `Yielder<Y, S>`, which lives as long as the body.
+    /// Hands something out, in the place of what a yield that was dropped before its pause has left there.
     #[inline(always)]
-    pub(crate) unsafe fn own(context: &Context<'_>, owner: usize) {
-        // SAFETY: by the obligation it is an exchange.
-        let head = unsafe { &*context.waker().data().cast::<Head>() };
-        head.owner.set(owner);
-    }
-
-    /// Whether an address lies in the body.
-    pub(crate) fn contains(&self, address: usize) -> bool {
-        self.body.contains(&address)
-    }
-
-    /// Hands out a value. What is still there belongs to a yield that was dropped before its pause.
-    #[inline(always)]
-    pub(crate) fn put(&self, value: Y, catches: bool) {
-        self.value.set(Some(value));
-        self.pause(catches);
-    }
-
-    /// Hands out a delegate, likewise.
-    pub(crate) fn delegate(&self, frame: Frame<Y, S>, catches: bool) {
-        self.delegate.set(Some(frame));
-        self.pause(catches);
-    }
-
-    #[inline(always)]
-    fn pause(&self, catches: bool) {
-        self.input.set(None);
+    pub(crate) fn put(&self, output: Output<Y, S>, catches: bool) {
+        self.output.set(Some(output));
         self.catches.set(catches);
+        self.paused.set(true);
     }
 
     /// What the resume brought, once: `None` to a yield that is polled again before the pause.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Input<S>> {
-        self.input.take()
-    }
-
-    /// Leaves an error with the resumer. The body ends where it is.
-    pub(crate) fn raise(&self, error: SendError<S>) {
-        self.raised.set(Some(error));
-    }
-
-    /// The waker of whoever polls the generator, if anybody can.
-    pub(crate) fn waker(&self) -> Option<&Waker> {
-        // SAFETY: null, or from a reference that outlives the exchange.
-        unsafe { self.head.waker.as_ref() }
+        if self.paused.get() { None } else { self.input.take() }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::error::{Error, SendError};
 use crate::step::{Input, State, Step};
 use alloc::rc::Rc;
 use core::cell::RefCell;
+use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::Waker;
 
@@ -110,24 +111,54 @@ pub trait Generator {
     where
         Self: Sized,
     {
-        TryIter { generator: self }
+        TryIter { generator: self, failed: false }
     }
 
     /// How `yield_from` and boxes take this generator in. Bodies of their own kind give more than the default does:
     /// their delegates are reached directly.
     #[doc(hidden)]
-    fn into_delegate<'a>(self) -> Delegate<'a, Self::Yield, Self::Send, Self::Return>
+    fn into_delegate<'a>(self) -> Taken<'a, Self>
     where
         Self: Sized + 'a,
     {
-        Delegate::new(Opaque(Some(self)), Chain::new())
+        // SAFETY: the body is the generator, and finishing drops it.
+        unsafe { Taken::new(Opaque(Some(self)), Chain::new()) }
+    }
+}
+
+/// A generator of type `G`, taken in. What holds of the type holds of it: what it borrows, whether it may be sent.
+#[derive(Debug)]
+pub struct Taken<'a, G: Generator> {
+    delegate: Delegate<'a, G::Yield, G::Send, G::Return>,
+    generator: PhantomData<G>,
+}
+
+impl<'a, G: Generator + 'a> Taken<'a, G> {
+    /// Takes in the body of a `G`, and its chain if it has been running on its own.
+    ///
+    /// # Safety
+    ///
+    /// The two are what a `G` is made of, and nothing else: they may be sent if it may.
+    pub unsafe fn new(body: impl Body<G::Yield, G::Send, G::Return> + 'a, chain: Chain<G::Yield, G::Send>) -> Self {
+        Self { delegate: Delegate::new(body, chain), generator: PhantomData }
+    }
+
+    /// The same for a `G` that is made of a delegate.
+    pub(crate) fn of_delegate(delegate: Delegate<'a, G::Yield, G::Send, G::Return>) -> Self {
+        Self { delegate, generator: PhantomData }
+    }
+
+    /// The delegate, its generator's type forgotten.
+    pub fn into_inner(self) -> Delegate<'a, G::Yield, G::Send, G::Return> {
+        self.delegate
     }
 }
 
 /// A generator of any kind as a body: stepped by the words of the protocol, its own delegates out of sight.
 struct Opaque<G>(Option<G>);
 
-impl<G: Generator> Body<G::Yield, G::Send, G::Return> for Opaque<G> {
+// SAFETY: finishing drops the generator.
+unsafe impl<G: Generator> Body<G::Yield, G::Send, G::Return> for Opaque<G> {
     fn step(self: Pin<&mut Self>, input: Input<G::Send>, _: Option<&Waker>) -> BodyStep<G::Yield, G::Send, G::Return> {
         // SAFETY: a generator is resumed through `&mut` and so may be moved; nothing pins it inside `Opaque`.
         let Some(generator) = &mut unsafe { self.get_unchecked_mut() }.0 else {
@@ -195,16 +226,23 @@ impl<G: Generator> Iterator for Iter<'_, G> {
 #[derive(Debug)]
 pub struct TryIter<'a, G> {
     generator: &'a mut G,
+    failed: bool,
 }
 
 impl<G: Generator> Iterator for TryIter<'_, G> {
     type Item = Result<G::Yield, Error>;
 
     fn next(&mut self) -> Option<Result<G::Yield, Error>> {
+        if self.failed {
+            return None;
+        }
         match self.generator.resume() {
             Ok(step) => step.yielded().map(Ok),
             Err(error) if error.is_finished() => None,
-            Err(error) => Some(Err(error)),
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
         }
     }
 }

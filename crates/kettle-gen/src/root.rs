@@ -71,7 +71,7 @@ fn answer<Y, S, R>(step: BodyStep<Y, S, R>) -> Result<Step<Y, R>, SendError<S>> 
         BodyStep::Yielded(value) => Ok(Step::Yielded(value)),
         BodyStep::Returned(value) => Ok(Step::Returned(value)),
         BodyStep::Raised(error, value) => Err(SendError::new(error, value)),
-        BodyStep::Waiting => Err(Error::waiting().into()),
+        BodyStep::Waiting(value) => Err(SendError::new(Error::waiting(), value)),
         BodyStep::Delegated(_) => unreachable!("a root steps its delegates itself"),
     }
 }

@@ -5,16 +5,18 @@
 //!
 //! The unsafe code of this module is about that place: a union whose tag is the phase, and pinning.
 
-use crate::delegate::{Body, BodyStep, Chain, Delegate};
+use crate::delegate::{Body, BodyStep, Chain};
 use crate::error::{BoxError, Error, SendError};
-use crate::exchange::Exchange;
-use crate::generator::Generator;
+use crate::exchange::{Exchange, Output};
+use crate::generator::{Generator, Taken};
+use crate::id;
 use crate::root;
 use crate::step::{Input, State, Step};
-use crate::yielder::Yielder;
+use crate::threads::Anywhere;
+use crate::yielder::{Handed, TryYielder, Yielder};
 use alloc::boxed::Box;
 use core::fmt;
-use core::future::{Future, poll_fn};
+use core::future::Future;
 use core::iter::FusedIterator;
 use core::marker::{PhantomData, PhantomPinned};
 use core::mem::ManuallyDrop;
@@ -57,18 +59,19 @@ use core::task::{Poll, Waker};
 ///
 /// Its `Iterator` panics if an error passes through the body, out of a `yield_from`: an infallible body has no room for
 /// it. Handle it by `try_yield_from`, or use [`try_generator`].
-pub fn generator<Y, S, R>(
-    body: impl AsyncFnOnce(&mut Yielder<Y, S>) -> R,
-) -> Stackless<Y, S, impl Future<Output = Returns<R>>> {
-    Stackless::new(async move {
-        let mut yielder = Yielder::new();
-        start(&mut yielder).await;
-        Returns(body(&mut yielder).await)
-    })
+pub fn generator<'g, Y: 'g, S: 'g, R, C, F>(body: C) -> Stackless<'g, Y, S, F, Plain>
+where
+    C: AsyncFnOnce(&mut Yielder<'g, Y, S>) -> R + FnOnce(&'g mut Yielder<'g, Y, S>) -> F,
+    F: Future<Output = R>,
+{
+    Stackless::call(body)
 }
 
-/// Makes a generator of an async closure that can fail: an `Err` is raised like an exception, and reaches whoever
-/// resumed the generator or a `try_yield_from` on the way. Any error can be raised by `?`, this crate's [`Error`] too.
+/// Makes a generator of an async closure that sees errors: its `y` is a [`TryYielder`], whose `try_` words give the body
+/// what is thrown at it, and an `Err` that it returns is raised like an exception. That one reaches whoever resumed the
+/// generator, or a `try_yield_from` on the way. Any error can be raised by `?`, this crate's [`Error`] too.
+///
+/// When it is dropped at a `try_` word, that gives [`Error::exit`], and the body runs on from there.
 ///
 /// Its `Iterator` gives `Result<Y, Error>` and ends after the first error.
 ///
@@ -88,52 +91,41 @@ pub fn generator<Y, S, R>(
 /// assert!(numbers.next().is_none());
 /// # Ok::<(), Error>(())
 /// ```
-pub fn try_generator<Y, S, R>(
-    body: impl AsyncFnOnce(&mut Yielder<Y, S>) -> Result<R, BoxError>,
-) -> Stackless<Y, S, impl Future<Output = Raises<R>>> {
-    Stackless::new(async move {
-        let mut yielder = Yielder::new();
-        start(&mut yielder).await;
-        Raises(body(&mut yielder).await.map_err(Error::new))
-    })
+pub fn try_generator<'g, Y: 'g, S: 'g, R, C, F>(body: C) -> Stackless<'g, Y, S, F, Fallible>
+where
+    C: AsyncFnOnce(&mut TryYielder<'g, Y, S>) -> Result<R, BoxError> + FnOnce(&'g mut TryYielder<'g, Y, S>) -> F,
+    F: Future<Output = Result<R, BoxError>>,
+{
+    Stackless::call(body)
 }
 
-/// The first thing a body does: naming its yielder to its exchange.
-#[inline(always)]
-fn start<Y, S>(yielder: &mut Yielder<Y, S>) -> impl Future<Output = ()> {
-    let address = yielder.address();
-    poll_fn(move |context| {
-        // SAFETY: only `StacklessBody::step` polls the two futures above, with an exchange of their types; the yielder
-        // is theirs, and they hold it until they end.
-        unsafe { Exchange::<Y, S>::own(context, address) };
-        Poll::Ready(())
-    })
-}
-
-/// How a body ends: the output of its future.
-pub trait Ending {
+/// Whether a body can fail: what its future's output `O` means.
+pub trait Ending<O> {
     /// What the generator returns.
     type Return;
     /// What its `Iterator` gives.
     type Item<Y>;
+    #[doc(hidden)]
+    const MAY_CATCH: bool;
 
     #[doc(hidden)]
-    fn end(self) -> Result<Self::Return, Error>;
+    fn end(output: O) -> Result<Self::Return, Error>;
     #[doc(hidden)]
     fn item<Y>(result: Result<Y, Error>) -> Self::Item<Y>;
 }
 
-/// The ending of a body that can't fail.
+/// A body that can't fail and does not see errors.
 #[derive(Debug)]
-pub struct Returns<R>(R);
+pub enum Plain {}
 
-impl<R> Ending for Returns<R> {
+impl<R> Ending<R> for Plain {
     type Return = R;
     type Item<Y> = Y;
+    const MAY_CATCH: bool = false;
 
     #[inline(always)]
-    fn end(self) -> Result<R, Error> {
-        Ok(self.0)
+    fn end(output: R) -> Result<R, Error> {
+        Ok(output)
     }
 
     #[inline(always)]
@@ -142,17 +134,18 @@ impl<R> Ending for Returns<R> {
     }
 }
 
-/// The ending of a body that can fail.
+/// A body that can fail and sees errors.
 #[derive(Debug)]
-pub struct Raises<R>(Result<R, Error>);
+pub enum Fallible {}
 
-impl<R> Ending for Raises<R> {
+impl<R> Ending<Result<R, BoxError>> for Fallible {
     type Return = R;
     type Item<Y> = Result<Y, Error>;
+    const MAY_CATCH: bool = true;
 
     #[inline(always)]
-    fn end(self) -> Result<R, Error> {
-        self.0
+    fn end(output: Result<R, BoxError>) -> Result<R, Error> {
+        output.map_err(Error::new)
     }
 
     #[inline(always)]
@@ -162,22 +155,26 @@ impl<R> Ending for Raises<R> {
 }
 
 /// A stackless generator; made by [`generator`] and [`try_generator`].
-pub struct Stackless<Y, S, F: Future<Output: Ending>> {
-    body: StacklessBody<Y, S, F>,
+///
+/// `F` is the future of the body, `E` says whether it can fail, and `T` where it may go.
+pub struct Stackless<'g, Y, S, F: Future, E: Ending<F::Output>, T = Anywhere> {
+    body: StacklessBody<Y, S, F, E>,
     chain: Chain<Y, S>,
+    /// Delegates live as long as `'g`, and go where `T` says.
+    delegates: PhantomData<(fn(&'g ()) -> &'g (), T)>,
 }
 
-// SAFETY: the future may be sent, and all that it delegates to is part of its type where it delegates. The chain's
-// frames are parts of those, shared with nobody else.
-unsafe impl<Y, S, F: Future<Output: Ending> + Send> Send for Stackless<Y, S, F> {}
+// SAFETY: the future may be sent, and so may all that is in the chain: its yielder, by `Anywhere`, admits nothing else.
+// The values and errors that pass through an exchange don't stay.
+unsafe impl<Y, S, F: Future + Send, E: Ending<F::Output>> Send for Stackless<'_, Y, S, F, E, Anywhere> {}
 
 /// The state machine, and where it is.
-pub(crate) struct StacklessBody<Y, S, F: Future> {
+pub(crate) struct StacklessBody<Y, S, F: Future, E> {
     phase: Phase,
     catches: bool,
     owner: usize,
     place: Union<F>,
-    types: PhantomData<fn(S) -> Y>,
+    types: PhantomData<(fn(S) -> Y, fn() -> E)>,
     _pinned: PhantomPinned,
 }
 
@@ -186,6 +183,8 @@ pub(crate) struct StacklessBody<Y, S, F: Future> {
 enum Phase {
     /// Here and never polled, so it may be moved.
     Created,
+    /// In a box and never polled.
+    CreatedBoxed,
     /// Here and pinned.
     Here,
     /// In a box.
@@ -199,33 +198,45 @@ union Union<F> {
     boxed: ManuallyDrop<Pin<Box<F>>>,
 }
 
-impl<Y, S, F: Future<Output: Ending>> Stackless<Y, S, F> {
+impl<'g, Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'g, Y, S, F, E, T> {
+    /// Calls a body, of which nothing runs by that, with the yielder of the generator that is made of it.
     #[inline(always)]
-    fn new(future: F) -> Self {
+    pub(crate) fn call<H: Handed + 'g>(body: impl FnOnce(&'g mut H) -> F) -> Self {
+        let owner = id::next();
+        // SAFETY: this generator has the number, and the constructors above ask for a yielder of its types. They also
+        // ask for a body that takes one for any lifetime, so that no body can keep it.
+        let future = body(unsafe { H::handed(owner) });
         Self {
             body: StacklessBody {
                 phase: Phase::Created,
                 catches: false,
-                owner: 0,
+                owner: owner.get(),
                 place: Union { here: ManuallyDrop::new(future) },
                 types: PhantomData,
                 _pinned: PhantomPinned,
             },
             chain: Chain::new(),
+            delegates: PhantomData,
         }
     }
 
-    /// The two halves of a generator that may be moved.
+    /// The two halves of a generator that may be moved, to be stepped.
     #[inline(always)]
-    fn movable(&mut self) -> (Pin<&mut StacklessBody<Y, S, F>>, &mut Chain<Y, S>) {
+    fn movable(&mut self) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
         self.body.make_movable();
-        // SAFETY: what must not move is in a box now.
+        self.unstarted_or_movable()
+    }
+
+    /// The two halves of a generator that may be moved, for words that don't step a body that has not started.
+    #[inline(always)]
+    fn unstarted_or_movable(&mut self) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
+        // SAFETY: a body that was stepped is in a box; one that was not may be moved until it is.
         (unsafe { Pin::new_unchecked(&mut self.body) }, &mut self.chain)
     }
 
     /// The two halves of a generator that is pinned.
     #[inline(always)]
-    pub(crate) fn pinned(self: Pin<&mut Self>) -> (Pin<&mut StacklessBody<Y, S, F>>, &mut Chain<Y, S>) {
+    pub(crate) fn pinned(self: Pin<&mut Self>) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
         // SAFETY: the body is not moved out of `self` below, and the chain is not pinned.
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: it is pinned because `self` is.
@@ -233,7 +244,7 @@ impl<Y, S, F: Future<Output: Ending>> Stackless<Y, S, F> {
     }
 }
 
-impl<Y, S, F: Future> StacklessBody<Y, S, F> {
+impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
     #[inline(always)]
     fn make_movable(&mut self) {
         if self.phase == Phase::Created {
@@ -242,15 +253,14 @@ impl<Y, S, F: Future> StacklessBody<Y, S, F> {
             // Should the allocation fail by unwinding, the future is dropped by that and must not be again.
             self.phase = Phase::Finished;
             self.place.boxed = ManuallyDrop::new(Box::pin(future));
-            self.phase = Phase::Boxed;
-            self.owner = 0;
+            self.phase = Phase::CreatedBoxed;
         }
     }
 
     #[inline(always)]
     fn future(&mut self) -> Pin<&mut F> {
         match self.phase {
-            Phase::Boxed => {
+            Phase::CreatedBoxed | Phase::Boxed => {
                 // SAFETY: the tag says so.
                 let future = unsafe { &mut self.place.boxed };
                 future.as_mut()
@@ -270,7 +280,7 @@ impl<Y, S, F: Future> StacklessBody<Y, S, F> {
     fn drop_future(&mut self) {
         match core::mem::replace(&mut self.phase, Phase::Finished) {
             // SAFETY: the tag said so, and the tag is gone.
-            Phase::Boxed => unsafe { ManuallyDrop::drop(&mut self.place.boxed) },
+            Phase::CreatedBoxed | Phase::Boxed => unsafe { ManuallyDrop::drop(&mut self.place.boxed) },
             // SAFETY: the tag said so, and the tag is gone.
             Phase::Created | Phase::Here => unsafe { ManuallyDrop::drop(&mut self.place.here) },
             Phase::Finished => {}
@@ -278,54 +288,52 @@ impl<Y, S, F: Future> StacklessBody<Y, S, F> {
     }
 }
 
-impl<Y, S, F: Future<Output: Ending>> Body<Y, S, <F::Output as Ending>::Return> for StacklessBody<Y, S, F> {
+// SAFETY: finishing drops the state machine; nothing else is held.
+unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for StacklessBody<Y, S, F, E> {
+    const MAY_CATCH: bool = E::MAY_CATCH;
+
     #[inline(always)]
-    fn step(
-        self: Pin<&mut Self>,
-        input: Input<S>,
-        waker: Option<&Waker>,
-    ) -> BodyStep<Y, S, <F::Output as Ending>::Return> {
+    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
         // SAFETY: nothing is moved out of it.
         let this = unsafe { self.get_unchecked_mut() };
         let guard = FinishOnPanic(this);
         let body = &mut *guard.0;
         let (poll, left) = Exchange::poll(body.owner, input, waker, body.future());
-        if body.phase == Phase::Created {
-            body.phase = Phase::Here;
-        }
-        body.owner = left.owner;
+        body.phase = match body.phase {
+            Phase::Created => Phase::Here,
+            Phase::CreatedBoxed => Phase::Boxed,
+            phase => phase,
+        };
         body.catches = left.catches;
         core::mem::forget(guard);
         match poll {
             Poll::Ready(ending) => {
                 this.drop_future();
-                match ending.end() {
+                match E::end(ending) {
                     Ok(value) => BodyStep::Returned(value),
                     Err(error) => BodyStep::Raised(error, None),
                 }
             }
-            Poll::Pending => {
-                if let Some(value) = left.value {
-                    return BodyStep::Yielded(value);
-                }
-                if let Some(frame) = left.delegate.filter(|frame| !frame.is_finalised()) {
-                    return BodyStep::Delegated(frame);
-                }
-                if let Some(error) = left.raised {
+            Poll::Pending => match left.output {
+                Some(Output::Yielded(value)) => BodyStep::Yielded(value),
+                Some(Output::Delegated(frame)) if !frame.is_finalised() => BodyStep::Delegated(frame),
+                Some(Output::Raised(error)) => {
                     this.drop_future();
                     let (error, value) = error.into_parts();
-                    return BodyStep::Raised(error, value);
+                    BodyStep::Raised(error, value)
                 }
-                BodyStep::Waiting
-            }
+                Some(Output::Delegated(_)) | None => BodyStep::Waiting(match left.input {
+                    Some(Input::Send(value)) => Some(value),
+                    _ => None,
+                }),
+            },
         }
     }
 
     #[inline(always)]
     fn state(&self) -> State {
         match self.phase {
-            Phase::Created => State::Created,
-            Phase::Here | Phase::Boxed if self.owner == 0 => State::Created,
+            Phase::Created | Phase::CreatedBoxed => State::Created,
             Phase::Here | Phase::Boxed => State::Suspended,
             Phase::Finished => State::Finished,
         }
@@ -343,22 +351,22 @@ impl<Y, S, F: Future<Output: Ending>> Body<Y, S, <F::Output as Ending>::Return> 
     }
 }
 
-struct FinishOnPanic<'a, Y, S, F: Future>(&'a mut StacklessBody<Y, S, F>);
+struct FinishOnPanic<'a, Y, S, F: Future, E>(&'a mut StacklessBody<Y, S, F, E>);
 
-impl<Y, S, F: Future> Drop for FinishOnPanic<'_, Y, S, F> {
+impl<Y, S, F: Future, E> Drop for FinishOnPanic<'_, Y, S, F, E> {
     fn drop(&mut self) {
         self.0.drop_future();
     }
 }
 
-impl<Y, S, F: Future> Drop for StacklessBody<Y, S, F> {
+impl<Y, S, F: Future, E> Drop for StacklessBody<Y, S, F, E> {
     #[inline(always)]
     fn drop(&mut self) {
         self.drop_future();
     }
 }
 
-impl<Y, S, F: Future<Output: Ending>> Drop for Stackless<Y, S, F> {
+impl<Y, S, F: Future, E: Ending<F::Output>, T> Drop for Stackless<'_, Y, S, F, E, T> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: it is not moved any more.
@@ -367,10 +375,10 @@ impl<Y, S, F: Future<Output: Ending>> Drop for Stackless<Y, S, F> {
     }
 }
 
-impl<Y, S, F: Future<Output: Ending>> Generator for Stackless<Y, S, F> {
+impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Stackless<'_, Y, S, F, E, T> {
     type Yield = Y;
     type Send = S;
-    type Return = <F::Output as Ending>::Return;
+    type Return = E::Return;
 
     #[inline(always)]
     fn resume(&mut self) -> Result<Step<Y, Self::Return>, Error> {
@@ -380,17 +388,17 @@ impl<Y, S, F: Future<Output: Ending>> Generator for Stackless<Y, S, F> {
 
     #[inline(always)]
     fn send(&mut self, value: S) -> Result<Step<Y, Self::Return>, SendError<S>> {
-        let (body, chain) = self.movable();
+        let (body, chain) = self.unstarted_or_movable();
         root::send(body, chain, value)
     }
 
     fn throw(&mut self, error: Error) -> Result<Step<Y, Self::Return>, Error> {
-        let (body, chain) = self.movable();
+        let (body, chain) = self.unstarted_or_movable();
         root::throw(body, chain, error)
     }
 
     fn close(&mut self) -> Result<Option<Self::Return>, Error> {
-        let (body, chain) = self.movable();
+        let (body, chain) = self.unstarted_or_movable();
         root::close(body, chain)
     }
 
@@ -398,7 +406,7 @@ impl<Y, S, F: Future<Output: Ending>> Generator for Stackless<Y, S, F> {
         self.body.state()
     }
 
-    fn into_delegate<'a>(self) -> Delegate<'a, Y, S, Self::Return>
+    fn into_delegate<'a>(self) -> Taken<'a, Self>
     where
         Self: 'a,
     {
@@ -406,14 +414,15 @@ impl<Y, S, F: Future<Output: Ending>> Generator for Stackless<Y, S, F> {
         let chain = core::mem::take(&mut this.chain);
         // SAFETY: `this` is not dropped, so the body has one owner. It may be moved: it was not pinned.
         let body = unsafe { core::ptr::read(&this.body) };
-        Delegate::new(body, chain)
+        // SAFETY: they are what this generator was made of.
+        unsafe { Taken::new(body, chain) }
     }
 }
 
-impl<Y, S, F: Future<Output: Ending>> Generator for Pin<&mut Stackless<Y, S, F>> {
+impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Pin<&mut Stackless<'_, Y, S, F, E, T>> {
     type Yield = Y;
     type Send = S;
-    type Return = <F::Output as Ending>::Return;
+    type Return = E::Return;
 
     #[inline(always)]
     fn resume(&mut self) -> Result<Step<Y, Self::Return>, Error> {
@@ -442,32 +451,32 @@ impl<Y, S, F: Future<Output: Ending>> Generator for Pin<&mut Stackless<Y, S, F>>
     }
 }
 
-impl<Y, F: Future<Output: Ending>> Iterator for Stackless<Y, (), F> {
-    type Item = <F::Output as Ending>::Item<Y>;
+impl<Y, F: Future, E: Ending<F::Output>, T> Iterator for Stackless<'_, Y, (), F, E, T> {
+    type Item = E::Item<Y>;
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (body, chain) = self.movable();
-        item::<Y, F>(body, chain)
+        item::<Y, F, E>(body, chain)
     }
 }
 
-impl<Y, F: Future<Output: Ending>> Iterator for Pin<&mut Stackless<Y, (), F>> {
-    type Item = <F::Output as Ending>::Item<Y>;
+impl<Y, F: Future, E: Ending<F::Output>, T> Iterator for Pin<&mut Stackless<'_, Y, (), F, E, T>> {
+    type Item = E::Item<Y>;
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (body, chain) = self.as_mut().pinned();
-        item::<Y, F>(body, chain)
+        item::<Y, F, E>(body, chain)
     }
 }
 
 /// What an iterator gives for the next step.
 #[inline(always)]
-fn item<Y, F: Future<Output: Ending>>(
-    body: Pin<&mut StacklessBody<Y, (), F>>,
+fn item<Y, F: Future, E: Ending<F::Output>>(
+    body: Pin<&mut StacklessBody<Y, (), F, E>>,
     chain: &mut Chain<Y, ()>,
-) -> Option<<F::Output as Ending>::Item<Y>> {
+) -> Option<E::Item<Y>> {
     if body.state() == State::Finished {
         return None;
     }
@@ -475,17 +484,17 @@ fn item<Y, F: Future<Output: Ending>>(
         BodyStep::Yielded(value) => Ok(value),
         BodyStep::Returned(_) => return None,
         BodyStep::Raised(error, _) => Err(error),
-        BodyStep::Waiting => Err(Error::waiting()),
+        BodyStep::Waiting(_) => Err(Error::waiting()),
         BodyStep::Delegated(_) => unreachable!("a root steps its delegates itself"),
     };
-    Some(<F::Output as Ending>::item(result))
+    Some(E::item(result))
 }
 
-impl<Y, F: Future<Output: Ending>> FusedIterator for Stackless<Y, (), F> {}
+impl<Y, F: Future, E: Ending<F::Output>, T> FusedIterator for Stackless<'_, Y, (), F, E, T> {}
 
-impl<Y, F: Future<Output: Ending>> FusedIterator for Pin<&mut Stackless<Y, (), F>> {}
+impl<Y, F: Future, E: Ending<F::Output>, T> FusedIterator for Pin<&mut Stackless<'_, Y, (), F, E, T>> {}
 
-impl<Y, S, F: Future<Output: Ending>> fmt::Debug for Stackless<Y, S, F> {
+impl<Y, S, F: Future, E: Ending<F::Output>, T> fmt::Debug for Stackless<'_, Y, S, F, E, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stackless").field("state", &self.body.state()).finish_non_exhaustive()
     }

@@ -12,8 +12,8 @@ use futures_core::{FusedStream, Stream};
 ///
 /// Where [`Generator`](crate::Generator)'s words are used meanwhile, they answer [`is_waiting`](Error::is_waiting).
 /// Cancellation: dropping the stream drops the body where it waits.
-impl<Y, F: Future<Output: Ending>> Stream for Stackless<Y, (), F> {
-    type Item = <F::Output as Ending>::Item<Y>;
+impl<Y, F: Future, E: Ending<F::Output>, T> Stream for Stackless<'_, Y, (), F, E, T> {
+    type Item = E::Item<Y>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let (body, chain) = self.pinned();
@@ -24,14 +24,14 @@ impl<Y, F: Future<Output: Ending>> Stream for Stackless<Y, (), F> {
             BodyStep::Yielded(value) => Ok(value),
             BodyStep::Returned(_) => return Poll::Ready(None),
             BodyStep::Raised(error, _) => Err(error),
-            BodyStep::Waiting => return Poll::Pending,
+            BodyStep::Waiting(_) => return Poll::Pending,
             BodyStep::Delegated(_) => unreachable!("a root steps its delegates itself"),
         };
-        Poll::Ready(Some(<F::Output as Ending>::item(result)))
+        Poll::Ready(Some(E::item(result)))
     }
 }
 
-impl<Y, F: Future<Output: Ending>> FusedStream for Stackless<Y, (), F> {
+impl<Y, F: Future, E: Ending<F::Output>, T> FusedStream for Stackless<'_, Y, (), F, E, T> {
     fn is_terminated(&self) -> bool {
         crate::Generator::state(self) == State::Finished
     }

@@ -4,8 +4,8 @@
 pub use kettle_fiber as fiber;
 pub use kettle_fiber::{Coroutine, coroutine, scoped, try_coroutine};
 pub use kettle_gen::{
-    BoxError, BoxGenerator, Error, Generator, LocalBoxGenerator, SendError, State, Step, Yielder, boxed, boxed_local,
-    generator, try_generator,
+    BoxError, BoxGenerator, Error, Generator, SendError, State, Step, TryYielder, Yielder, boxed, generator, local,
+    try_generator,
 };
 
 // The README's code is compiled and run.

@@ -8,12 +8,12 @@ use crate::interpret::{Flow, Frame, Items, delegated, ended, interpreter, plain}
 use crate::scenario::{Handler, Stmt};
 use crate::value::Value;
 use crate::world::{Gen, World};
-use kettle_gen::{BoxError, Yielder, boxed_local, try_generator};
+use kettle_gen::{BoxError, Error, TryYielder, boxed_local, try_generator};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 
-interpreter!(Yielder<Value, Value>, [async], [.await]);
+interpreter!(TryYielder<Value, Value>, [async], [.await]);
 
 type Outermost = Above<Above<Above<Boxed>>>;
 
@@ -23,7 +23,7 @@ struct Boxed;
 impl Depth for Boxed {
     async fn block(
         frame: &mut Frame,
-        y: &mut Yielder<Value, Value>,
+        y: &mut TryYielder<Value, Value>,
         block: &[Stmt],
         handling: Option<&Raised>,
     ) -> Result<Flow, Raised> {
@@ -35,5 +35,5 @@ impl Depth for Boxed {
 
 /// Makes a generator of a definition.
 pub(crate) fn make(world: Rc<World>, definition: usize, argument: Value) -> Gen {
-    boxed_local(try_generator(async move |y: &mut Yielder<Value, Value>| body(world, definition, argument, y).await))
+    boxed_local(try_generator(async move |y: &mut TryYielder<Value, Value>| body(world, definition, argument, y).await))
 }

@@ -1,0 +1,158 @@
+//! Owns `yield from`: the words that delegate to another generator, and their futures.
+
+use crate::delegate::Delegate;
+use crate::error::{Error, SendError};
+use crate::exchange::Output;
+use crate::generator::Generator;
+use crate::step::Input;
+use crate::threads::Admits;
+use crate::yielder::{TryYielder, Yielder};
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+impl<'g, Y, S, T> Yielder<'g, Y, S, T> {
+    /// Delegates to another generator until it returns: Python's `yield from` (PEP 380). Gives what it returned.
+    ///
+    /// Whoever resumes, sends, throws or closes reaches `inner` directly: the cost does not depend on how deep
+    /// delegation is nested. It costs one allocation, or none for a boxed generator. An error out of `inner` passes
+    /// through this body as well.
+    ///
+    /// `inner` must live as long as this generator may: it can borrow what the body borrows, but nothing that the body
+    /// owns. (A delegate is resumed without the body's knowledge, and a future can be forgotten.) One that borrows from
+    /// the body can be iterated over, `for value in inner.iter()`; a stackful body has no such limit.
+    ///
+    /// In an async generator nothing but the innermost delegate is polled: a body that waits for something else at the
+    /// same time, by `select` or `join`, does not see it before the delegate has ended.
+    ///
+    /// ```
+    /// use kettle_gen::{Error, Generator, Step, generator};
+    ///
+    /// fn bottom() -> impl Generator<Yield = i32, Send = i32, Return = Option<i32>> {
+    ///     // Returning the yield lets the value that goes up the call stack come right back down.
+    ///     generator(async |y| y.yield_(42).await)
+    /// }
+    /// fn middle() -> impl Generator<Yield = i32, Send = i32, Return = Option<i32>> {
+    ///     generator(async |y| y.yield_from(bottom()).await)
+    /// }
+    /// let mut top = generator(async |y| y.yield_from(middle()).await);
+    /// assert_eq!(top.resume()?, Step::Yielded(42));
+    /// assert_eq!(top.send(84)?, Step::Returned(Some(84)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn yield_from<G>(&mut self, inner: G) -> YieldFrom<'_, 'g, Y, S, T, G::Return>
+    where
+        G: Generator<Yield = Y, Send = S> + 'g,
+        T: Admits<G>,
+    {
+        YieldFrom(Delegation::new(self, inner))
+    }
+}
+
+impl<'g, Y, S, T> TryYielder<'g, Y, S, T> {
+    /// Like [`yield_from`](Yielder::yield_from), with the error that came out of `inner`, or was thrown at the delegation,
+    /// for the body to handle.
+    ///
+    /// # Errors
+    ///
+    /// What `inner` raised. When the generator is closed, `inner` is closed first; then this is
+    /// [`is_exit`](Error::is_exit), or [`is_ignored_exit`](Error::is_ignored_exit) if `inner` yielded once more.
+    pub fn try_yield_from<G>(&mut self, inner: G) -> TryYieldFrom<'_, 'g, Y, S, T, G::Return>
+    where
+        G: Generator<Yield = Y, Send = S> + 'g,
+        T: Admits<G>,
+    {
+        TryYieldFrom(Delegation::new(self, inner))
+    }
+}
+
+/// The future of [`Yielder::yield_from`].
+#[must_use = "a yield does nothing unless it is awaited"]
+pub struct YieldFrom<'y, 'g, Y, S, T, R>(Delegation<'y, 'g, Y, S, T, R>);
+
+impl<Y, S, T, R> Future for YieldFrom<'_, '_, Y, S, T, R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        match ready!(self.0.poll(context, false)) {
+            Ok(result) => Poll::Ready(result),
+            // A body that does not catch is finished where it is; this is one that went on without its delegate.
+            Err(error) => {
+                self.0.yielder.exchange(context).put(Output::Raised(SendError::from(error)), false);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The future of [`TryYielder::try_yield_from`].
+#[must_use = "a yield does nothing unless it is awaited"]
+pub struct TryYieldFrom<'y, 'g, Y, S, T, R>(Delegation<'y, 'g, Y, S, T, R>);
+
+impl<Y, S, T, R> Future for TryYieldFrom<'_, '_, Y, S, T, R> {
+    type Output = Result<R, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(context, true)
+    }
+}
+
+/// A `yield from` under way. Lends the delegate to the chain, and is not polled again before that one has ended.
+struct Delegation<'y, 'g, Y, S, T, R> {
+    yielder: &'y mut Yielder<'g, Y, S, T>,
+    /// `None` once the result is out.
+    delegate: Option<Delegate<'g, Y, S, R>>,
+    lent: bool,
+}
+
+impl<Y, S, T, R> Unpin for Delegation<'_, '_, Y, S, T, R> {}
+
+// SAFETY: the delegate and its result may be sent, for a yielder with `Anywhere` admits no others, and one with `Here`
+// is not `Send`. Whoever else holds a part of the delegate, the chain, belongs to the generator that this future is part
+// of: they go together.
+unsafe impl<'g, Y, S, T, R> Send for Delegation<'_, 'g, Y, S, T, R> where Yielder<'g, Y, S, T>: Send {}
+
+impl<'y, 'g, Y, S, T, R> Delegation<'y, 'g, Y, S, T, R> {
+    fn new<G>(yielder: &'y mut Yielder<'g, Y, S, T>, inner: G) -> Self
+    where
+        G: Generator<Yield = Y, Send = S, Return = R> + 'g,
+    {
+        Self { yielder, delegate: Some(inner.into_delegate().into_inner()), lent: false }
+    }
+
+    fn poll(&mut self, context: &Context<'_>, catches: bool) -> Poll<Result<R, Error>> {
+        let exchange = self.yielder.exchange(context);
+        let delegate = self.delegate.as_ref().expect("invariant: a future is not polled after it was ready");
+        if !self.lent {
+            self.lent = true;
+            // SAFETY: the exchange hands the frame to the chain of a generator that lives no longer than `'g`, and that
+            // is `Send` only if the delegate is.
+            let frame = unsafe { delegate.frame() };
+            exchange.put(Output::Delegated(frame), catches);
+            return Poll::Pending;
+        }
+        let result = match delegate.take_result() {
+            Some(result) => Ok(result),
+            None => match exchange.take() {
+                Some(Input::Throw(error)) => Err(error),
+                _ => return Poll::Pending,
+            },
+        };
+        // The delegate goes before any code of the body runs.
+        self.delegate = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<Y, S, T, R> fmt::Debug for YieldFrom<'_, '_, Y, S, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("YieldFrom").finish_non_exhaustive()
+    }
+}
+
+impl<Y, S, T, R> fmt::Debug for TryYieldFrom<'_, '_, Y, S, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryYieldFrom").finish_non_exhaustive()
+    }
+}
