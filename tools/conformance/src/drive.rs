@@ -22,7 +22,7 @@ pub fn trace(scenario: Scenario, bodies: Bodies) -> String {
         }
     }
     if world.is_spent() {
-        world.log(format_args!("! stopped: more statements or nested resumes than any correct run needs"));
+        world.log(format_args!("! stopped: more statements or generators than any correct run needs"));
     }
     world.take_trace()
 }

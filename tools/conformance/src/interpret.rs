@@ -8,7 +8,7 @@ use crate::error::Raised;
 use crate::scenario::{Cond, Expr, Op, Slot, Source, Variable};
 use crate::value::Value;
 use crate::world::{Echo, Gen, Outcome, Shared, World};
-use kettle_gen::{Error, Generator, SendError};
+use kettle_gen::{Error, Generator};
 use std::ops::Range;
 use std::rc::Rc;
 use std::vec;
@@ -140,10 +140,10 @@ pub(crate) fn delegated(result: Result<Value, Error>) -> Result<Value, Raised> {
 }
 
 /// The end of a delegation to a plain iterator.
-pub(crate) fn plain(result: Result<(), SendError<Value>>) -> Result<Value, Raised> {
+pub(crate) fn plain(result: Result<(), Error>) -> Result<Value, Raised> {
     match result {
         Ok(()) => Ok(Value::Null),
-        Err(error) => Err(error.into_error().into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -158,42 +158,29 @@ pub(crate) fn ended(flow: Result<Flow, Raised>) -> Result<Value, Error> {
     }
 }
 
-/// Writes the interpreter for one kind of body: the type of its yielder, `async` or nothing, `.await` or nothing.
+/// Writes the interpreter for one kind of body: the type of its yielder, `async` or nothing, `.await` or nothing. How a
+/// block is entered, with `block`, is up to the body.
 macro_rules! interpreter {
     ($yielder:ty, [$($async:tt)?], [$($await:tt)*]) => {
-        /// Runs the block of a statement at some depth.
-        trait Depth {
-            $($async)? fn block(
-                frame: &mut Frame,
-                y: &mut $yielder,
-                block: &[Stmt],
-                handling: Option<&Raised>,
-            ) -> Result<Flow, Raised>;
-        }
-
-        /// Where a block's own blocks are run by `D`.
-        struct Above<D>(PhantomData<D>);
-
-        impl<D: Depth> Depth for Above<D> {
-            $($async)? fn block(
-                frame: &mut Frame,
-                y: &mut $yielder,
-                block: &[Stmt],
-                handling: Option<&Raised>,
-            ) -> Result<Flow, Raised> {
-                for statement in block {
-                    frame.tick()?;
-                    match run::<D>(frame, y, statement, handling)$($await)*? {
-                        Flow::Normal => {}
-                        flow => return Ok(flow),
-                    }
+        /// Runs a block's statements. `handling` is the error of the handler that it stands in.
+        $($async)? fn statements(
+            frame: &mut Frame,
+            y: &mut $yielder,
+            block: &[Stmt],
+            handling: Option<&Raised>,
+        ) -> Result<Flow, Raised> {
+            for statement in block {
+                frame.tick()?;
+                match run(frame, y, statement, handling)$($await)*? {
+                    Flow::Normal => {}
+                    flow => return Ok(flow),
                 }
-                Ok(Flow::Normal)
             }
+            Ok(Flow::Normal)
         }
 
-        /// Runs a statement. `handling` is the error of the handler that it stands in.
-        $($async)? fn run<D: Depth>(
+        /// Runs a statement.
+        $($async)? fn run(
             frame: &mut Frame,
             y: &mut $yielder,
             statement: &Stmt,
@@ -225,13 +212,13 @@ macro_rules! interpreter {
                     frame.set_if(*dst, value);
                 }
                 Stmt::If(cond, then, otherwise) => {
-                    let block = if frame.holds(cond) { then } else { otherwise };
-                    return D::block(frame, y, block, handling)$($await)*;
+                    let chosen = if frame.holds(cond) { then } else { otherwise };
+                    return block(frame, y, chosen, handling)$($await)*;
                 }
                 Stmt::Loop(times, body) => {
                     for _ in 0..*times {
                         frame.tick()?;
-                        match D::block(frame, y, body, handling)$($await)*? {
+                        match block(frame, y, body, handling)$($await)*? {
                             Flow::Normal | Flow::Continue => {}
                             Flow::Break => break,
                             flow => return Ok(flow),
@@ -241,7 +228,7 @@ macro_rules! interpreter {
                 Stmt::While(cond, body) => {
                     while frame.holds(cond) {
                         frame.tick()?;
-                        match D::block(frame, y, body, handling)$($await)*? {
+                        match block(frame, y, body, handling)$($await)*? {
                             Flow::Normal | Flow::Continue => {}
                             Flow::Break => break,
                             flow => return Ok(flow),
@@ -252,7 +239,7 @@ macro_rules! interpreter {
                     let mut items = frame.items(source)?;
                     while let Some(value) = frame.next(&mut items)? {
                         frame.set(*x, value);
-                        match D::block(frame, y, body, handling)$($await)*? {
+                        match block(frame, y, body, handling)$($await)*? {
                             Flow::Normal | Flow::Continue => {}
                             Flow::Break => break,
                             flow => return Ok(flow),
@@ -268,20 +255,20 @@ macro_rules! interpreter {
                 }
                 Stmt::Reraise => return Err(handling.expect("invariant: parsed inside a handler").clone()),
                 Stmt::Try(parts) => {
-                    let mut outcome = D::block(frame, y, &parts.body, handling)$($await)*;
+                    let mut outcome = block(frame, y, &parts.body, handling)$($await)*;
                     match outcome {
                         Err(ref raised) => {
                             let catches = |handler: &&Handler| handler.classes.iter().any(|class| class.catches(raised));
                             if let Some(handler) = parts.handlers.iter().find(catches) {
                                 frame.set_if(handler.bind, raised.payload());
-                                outcome = D::block(frame, y, &handler.body, Some(raised))$($await)*;
+                                outcome = block(frame, y, &handler.body, Some(raised))$($await)*;
                             }
                         }
-                        Ok(Flow::Normal) => outcome = D::block(frame, y, &parts.orelse, handling)$($await)*,
+                        Ok(Flow::Normal) => outcome = block(frame, y, &parts.orelse, handling)$($await)*,
                         Ok(_) => {}
                     }
                     if let Some(finally) = &parts.finally {
-                        match D::block(frame, y, finally, handling)$($await)*? {
+                        match block(frame, y, finally, handling)$($await)*? {
                             Flow::Normal => {}
                             flow => return Ok(flow),
                         }
@@ -299,9 +286,10 @@ macro_rules! interpreter {
             argument: Value,
             y: &mut $yielder,
         ) -> Result<Value, BoxError> {
+            let _started = world.start().map_err(Error::from)?;
             let mut frame = Frame::new(&world, definition, argument);
-            let block = &world.scenario().definitions[definition].body;
-            Ok(ended(Outermost::block(&mut frame, y, block, None)$($await)*)?)
+            let whole = &world.scenario().definitions[definition].body;
+            Ok(ended(block(&mut frame, y, whole, None)$($await)*)?)
         }
     };
 }

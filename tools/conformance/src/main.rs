@@ -2,6 +2,8 @@
 //!
 //! A line that is no scenario ends it with `line N: reason` and exit code 2; the traces of those before it are out.
 
+#![forbid(unsafe_code)]
+
 use conformance::{Bodies, drive, parse};
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;

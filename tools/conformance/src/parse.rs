@@ -43,7 +43,11 @@ pub fn scenario(line: &[u8]) -> Result<Scenario> {
 struct Place {
     in_loop: bool,
     in_handler: bool,
+    depth: usize,
 }
+
+/// How deep blocks may nest. The format promises less than 8; those who run bodies recurse.
+const DEPTH: usize = 16;
 
 /// The definition that is being read.
 struct Body {
@@ -53,12 +57,16 @@ struct Body {
 
 fn definition(json: &Json, definitions: usize) -> Result<Definition> {
     let mut body = Body { names: vec!["n".to_owned()], definitions };
-    let block = body.block(json, Place { in_loop: false, in_handler: false })?;
+    let block = body.block(json, Place { in_loop: false, in_handler: false, depth: 0 })?;
     Ok(Definition { body: block, variables: body.names.len() })
 }
 
 impl Body {
     fn block(&mut self, json: &Json, place: Place) -> Result<Block> {
+        if place.depth == DEPTH {
+            return Err(format!("blocks nest deeper than {DEPTH}"));
+        }
+        let place = Place { depth: place.depth + 1, ..place };
         each(array(json, "a block")?, "statement", |json| self.statement(json, place))
     }
 
@@ -103,12 +111,12 @@ impl Body {
 
     fn try_(&mut self, body: &Json, handlers: &Json, orelse: &Json, finally: &Json, place: Place) -> Result<Try> {
         let body = self.block(body, place)?;
-        let handlers = each(array(handlers, "the handlers")?, "handler", |json| {
+        let handlers = each(array(handlers, "the list of handlers")?, "handler", |json| {
             let [classes, bind, body] = array(json, "a handler")? else {
                 return Err("takes classes, a variable and a block".to_owned());
             };
             Ok(Handler {
-                classes: each(array(classes, "the classes")?, "class", |json| {
+                classes: each(array(classes, "the list of classes")?, "class", |json| {
                     let name = text(json, "a class")?;
                     Class::named(&name).ok_or_else(|| format!("`{name}` is not a class of errors"))
                 })?,
@@ -133,7 +141,7 @@ impl Body {
             ("gen", [d]) => Source::Gen(definition_number(d, self.definitions)?, Expr::Literal(Value::Null)),
             ("gen", [d, argument]) => Source::Gen(definition_number(d, self.definitions)?, self.expression(argument)?),
             ("obj", [slot]) => Source::Obj(slot_number(slot)?),
-            ("iter", [values]) => Source::Iter(each(array(values, "the values")?, "value", Value::from_json)?),
+            ("iter", [values]) => Source::Iter(each(array(values, "the list of values")?, "value", Value::from_json)?),
             ("range", [from, to]) => Source::Range(self.expression(from)?, self.expression(to)?),
             _ => return Err(format!("source {}", misfit(&SOURCES, name, operands.len()))),
         })
@@ -227,7 +235,8 @@ fn misfit(words: &Words, name: &str, operands: usize) -> String {
         None => format!("`{name}` is unknown"),
         Some((_, takes)) => {
             let takes: Vec<_> = takes.iter().map(usize::to_string).collect();
-            format!("takes {} operands, not {operands}", takes.join(" or "))
+            let noun = if takes == ["1"] { "operand" } else { "operands" };
+            format!("takes {} {noun}, not {operands}", takes.join(" or "))
         }
     }
 }

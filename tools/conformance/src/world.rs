@@ -9,13 +9,13 @@ use crate::error::Raised;
 use crate::scenario::{Op, SLOTS, Scenario, Slot};
 use crate::value::Value;
 use crate::{Bodies, stackful, stackless};
-use kettle_gen::{Error, Generator, LocalBoxGenerator, SendError, State, Step};
+use kettle_gen::{Error, Generator, SendError, State, Step, local};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 /// A generator of the library, whichever body it has.
-pub(crate) type Gen = LocalBoxGenerator<'static, Value, Value, Value>;
+pub(crate) type Gen = local::BoxGenerator<'static, Value, Value, Value>;
 
 /// A generator in a slot. The library checks at run time that it is not resumed while it runs.
 pub(crate) type Shared = Rc<RefCell<Gen>>;
@@ -23,11 +23,11 @@ pub(crate) type Shared = Rc<RefCell<Gen>>;
 /// How many statements and loop rounds a run may execute; a correct run of a stored scenario needs fewer than 300.
 const STATEMENTS: usize = 20_000;
 
-/// What a new generator costs, in statements: it takes memory.
-const GENERATOR: usize = 10;
-
 /// How many resumes may be under way, one inside the other; a correct run needs fewer than 15.
 const RESUMES: usize = 32;
+
+/// How many generators may have been started and not have ended.
+const STARTED: usize = 128;
 
 /// One run of a scenario.
 pub(crate) struct World {
@@ -37,6 +37,7 @@ pub(crate) struct World {
     trace: RefCell<String>,
     statements: Cell<usize>,
     resumes: Cell<usize>,
+    started: Cell<usize>,
 }
 
 /// A resume under way.
@@ -45,6 +46,15 @@ pub(crate) struct Entered<'a>(&'a World);
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.0.resumes.set(self.0.resumes.get() - 1);
+    }
+}
+
+/// A generator that has been started and has not ended.
+pub(crate) struct Started(Rc<World>);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.0.started.set(self.0.started.get() - 1);
     }
 }
 
@@ -57,6 +67,7 @@ impl World {
             trace: RefCell::default(),
             statements: Cell::new(0),
             resumes: Cell::new(0),
+            started: Cell::new(0),
         })
     }
 
@@ -70,7 +81,6 @@ impl World {
     ///
     /// The limit is reached.
     pub(crate) fn make(self: &Rc<Self>, definition: usize, argument: Value) -> Result<Gen, Raised> {
-        self.spend(GENERATOR)?;
         match self.bodies.is_stackful(definition) {
             false => Ok(stackless::make(Rc::clone(self), definition, argument)),
             true => stackful::make(Rc::clone(self), definition, argument).map_err(|_| self.stop()),
@@ -131,6 +141,19 @@ impl World {
         }
         self.resumes.set(self.resumes.get() + 1);
         Ok(Entered(self))
+    }
+
+    /// Notes that a body begins.
+    ///
+    /// # Errors
+    ///
+    /// Too many have. The limit counts as reached for the rest of the run.
+    pub(crate) fn start(self: &Rc<Self>) -> Result<Started, Raised> {
+        if self.started.get() == STARTED {
+            return Err(self.stop());
+        }
+        self.started.set(self.started.get() + 1);
+        Ok(Started(Rc::clone(self)))
     }
 
     /// Operates on a generator.
