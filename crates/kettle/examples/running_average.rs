@@ -1,7 +1,7 @@
 //! A conversation: numbers go in by `send`, the average so far comes out, and `close` asks for the sum of it all.
 //! Run it: `cargo run -p kettle --example running_average`
 
-use kettle::{Error, Generator, Step, generator};
+use kettle::{Error, Generator, Step, try_generator};
 
 #[derive(Debug, PartialEq)]
 struct Summary {
@@ -11,7 +11,7 @@ struct Summary {
 
 /// Yields the average so far; `None` as long as there is nothing to average.
 fn running_average() -> impl Generator<Yield = Option<f64>, Send = f64, Return = Summary> {
-    generator(async |y| {
+    try_generator(async |y| {
         let (mut count, mut sum) = (0_u32, 0.0);
         let average = |count, sum| (count > 0).then(|| sum / f64::from(count));
         loop {
@@ -23,7 +23,7 @@ fn running_average() -> impl Generator<Yield = Option<f64>, Send = f64, Return =
                 // Resumed without a number: say it again.
                 Ok(None) => {}
                 // Closed, or an error was thrown: end, and give what there is.
-                Err(_) => return Summary { count, average: average(count, sum).unwrap_or(0.0) },
+                Err(_) => return Ok(Summary { count, average: average(count, sum).unwrap_or(0.0) }),
             }
         }
     })

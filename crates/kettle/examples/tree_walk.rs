@@ -2,7 +2,7 @@
 //! state machines. Run it: `cargo run -p kettle --example tree_walk`
 
 use kettle::fiber::{self, scoped};
-use kettle::{LocalBoxGenerator, boxed_local, generator};
+use kettle::{BoxGenerator, boxed, generator};
 
 struct Node {
     word: &'static str,
@@ -23,8 +23,8 @@ fn visit<'t>(node: &'t Node, depth: usize, y: &mut fiber::Yielder<(usize, &'t st
 
 /// Stackless: each level is a generator, boxed because a type can't contain itself. A value takes one step to the
 /// caller, however deep it comes from.
-fn walk(node: &Node, depth: usize) -> LocalBoxGenerator<'_, (usize, &str)> {
-    boxed_local(generator(async move |y| {
+fn walk(node: &Node, depth: usize) -> BoxGenerator<'_, (usize, &str)> {
+    boxed(generator(async move |y| {
         y.yield_((depth, node.word)).await;
         for child in &node.children {
             y.yield_from(walk(child, depth + 1)).await;

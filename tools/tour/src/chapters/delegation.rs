@@ -15,10 +15,10 @@ pub(crate) const CHAPTER: Chapter = Chapter {
             title: Text { en: "take a generator apart", zh: "重构生成器" },
             text: Text {
                 en: "`yield_from` hands the conversation over to another generator until that one returns. So a part of
-                     a body can become a generator of its own. The inner one here borrows `index` from the outer one,
-                     as Python's does.",
+                     a body can become a generator of its own. The inner one here takes `index` and `up_to` with it
+                     (`move`); a delegate owns what it uses, or borrows what the outer one borrows too.",
                 zh: "`yield_from` 把与调用者的对话转交给另一个生成器，直到它返回为止。这样，函数体的一部分就可以独立成为一个生成器。
-                     和 Python 的写法一样，这里的内层生成器借用了外层的 `index`。",
+                     这里的内层生成器用 `move` 带走了 `index` 和 `up_to`：被委托的生成器要么拥有它所用的东西，要么借用外层同样在借用的数据。",
             },
             twin: Some(twin!("yield_from")),
             run: run_yield_from,
@@ -56,7 +56,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
 fn lazy_range(up_to: u64) -> impl Iterator<Item = u64> {
     generator(async move |y| {
         let mut index = 0;
-        let gratuitous_refactor = generator(async |y| {
+        let gratuitous_refactor = generator(async move |y| {
             while index < up_to {
                 y.yield_(index).await;
                 index += 1;

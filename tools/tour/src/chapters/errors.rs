@@ -3,7 +3,7 @@
 use crate::python::twin;
 use crate::text::Text;
 use crate::tour::{Chapter, Outcome, Output, Step};
-use kettle::{Error, Generator, Yielder, generator, try_generator};
+use kettle::{Error, Generator, TryYielder, Yielder, generator, try_generator};
 
 pub(crate) const CHAPTER: Chapter = Chapter {
     title: Text { en: "close and throw: PEP 342, second half", zh: "close 与 throw：PEP 342 的另一半" },
@@ -26,10 +26,10 @@ pub(crate) const CHAPTER: Chapter = Chapter {
             name: "throw",
             title: Text { en: "an error arrives at the yield", zh: "在 yield 处收到错误" },
             text: Text {
-                en: "`throw` raises an error where the generator waits. `try_yield` hands it to the body, as `try` does
-                     in Python; `downcast` picks the type, as `except` does. What the body does not want goes on by `?`
+                en: "`throw` raises an error where the generator waits. A body that wants to see errors is made by
+                     `try_generator`. Its `try_yield` gives it the error, as `try` does in Python; `downcast` picks the type, as `except` does. What the body does not want goes on by `?`
                      and reaches the caller of `throw`. So does the exit that `close` asks for.",
-                zh: "`throw` 在生成器停下的地方抛出一个错误。`try_yield` 把它交给函数体处理，如同 Python 的 `try`；`downcast`
+                zh: "`throw` 在生成器停下的地方抛出一个错误。想看到错误的函数体用 `try_generator` 构造，其中的 `try_yield` 把错误交给函数体处理，如同 Python 的 `try`；`downcast`
                      按类型挑选，如同 `except`。函数体不想处理的错误由 `?` 继续向外抛，最终回到 `throw` 的调用者手里。
                      `close` 的退出请求走的也是这条路。",
             },
@@ -64,7 +64,7 @@ fn run_close(out: &Output) -> Outcome {
 
 // listing: throw
 fn run_throw(out: &Output) -> Outcome {
-    let mut worker = try_generator(async |y: &mut Yielder<_>| {
+    let mut worker = try_generator(async |y: &mut TryYielder<_>| {
         for _ in 0..10 {
             if let Err(error) = y.try_yield("working").await {
                 // Any other error goes on its way, as past an `except`.
