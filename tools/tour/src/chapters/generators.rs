@@ -30,10 +30,10 @@ pub(crate) const CHAPTER: Chapter = Chapter {
             title: Text { en: "the memory of one value", zh: "只占一个值的内存" },
             text: Text {
                 en: "A list of 10¹² numbers fills terabytes. The generator holds its variable and where it stopped.
-                     Pinned to the place where it stands (`pin!`) it allocates nothing at all, and the optimiser turns it
-                     into a plain loop: the time of one value is measured live.",
+                     Pinned to the place where it stands (`pin!`) it allocates nothing at all, and the optimiser can see
+                     through it: the time of one value is measured live.",
                 zh: "10¹² 个数的列表要占用数 TB 内存，而生成器只需保存一个变量和停下的位置。用 `pin!` 把它固定在原地，就完全不需要
-                     堆分配，优化器会把它化为普通循环。下面当场测量产出一个值的时间。",
+                     堆分配，优化器也能看穿它。下面当场测量产出一个值的时间。",
             },
             twin: Some(twin!(measured "memory")),
             run: run_memory,
