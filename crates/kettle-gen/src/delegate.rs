@@ -23,11 +23,13 @@
 
 use crate::error::Error;
 use crate::step::{Input, State};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem;
 use core::pin::Pin;
 use core::task::Waker;
 
@@ -104,7 +106,7 @@ enum FrameStep<Y, S> {
 trait Link<Y, S> {
     fn step(&self, input: Input<S>, waker: Option<&Waker>) -> FrameStep<Y, S>;
     fn take_error(&self) -> Option<Error>;
-    fn take_chain(&self) -> Vec<Frame<Y, S>>;
+    fn take_chain(&self) -> Option<Frames<Y, S>>;
     fn finalise(&self);
     fn is_finalised(&self) -> bool;
 }
@@ -157,8 +159,8 @@ impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
         self.result.take()?.err()
     }
 
-    fn take_chain(&self) -> Vec<Frame<Y, S>> {
-        core::mem::take(&mut self.chain.borrow_mut().frames)
+    fn take_chain(&self) -> Option<Frames<Y, S>> {
+        self.chain.borrow_mut().frames.take()
     }
 
     fn finalise(&self) {
@@ -217,7 +219,7 @@ impl<'a, Y, S, R> Delegate<'a, Y, S, R> {
         let link: Rc<dyn Link<Y, S> + 'a> = self.joint.clone();
         // SAFETY: only the lifetime bound changes. Dropping the `Delegate` finalises the joint, after which it holds
         // nothing that borrows; so by obligation 1 nothing that it borrows is used after `'a`.
-        Frame(unsafe { core::mem::transmute::<Rc<dyn Link<Y, S> + 'a>, Rc<dyn Link<Y, S> + 'static>>(link) })
+        Frame(unsafe { mem::transmute::<Rc<dyn Link<Y, S> + 'a>, Rc<dyn Link<Y, S> + 'static>>(link) })
     }
 
     /// The result, once the generator has returned and a chain has told the delegator to go on.
@@ -277,14 +279,25 @@ impl<Y, S> fmt::Debug for Frame<Y, S> {
 }
 
 /// The generators that a root delegates to, innermost last.
+///
+/// A root that never delegates has none, and the optimiser knows it: what follows passes the frames by value, so that
+/// the address of a root that lies in somebody's frame goes nowhere and the root can live in registers.
 pub struct Chain<Y, S> {
-    frames: Vec<Frame<Y, S>>,
+    frames: Option<Frames<Y, S>>,
 }
+
+/// Once there, kept for the next delegation.
+#[expect(clippy::box_collection, reason = "a chain is as small as can be, and moves")]
+type Frames<Y, S> = Box<Vec<Frame<Y, S>>>;
 
 impl<Y, S> Chain<Y, S> {
     /// No delegation.
     pub const fn new() -> Self {
-        Self { frames: Vec::new() }
+        Self { frames: None }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.frames.as_ref().is_none_or(|frames| frames.is_empty())
     }
 
     /// Resumes the innermost generator, and goes on until one yields or the root's body ends.
@@ -300,10 +313,11 @@ impl<Y, S> Chain<Y, S> {
     ) -> BodyStep<Y, S, R> {
         loop {
             let mut refused = None;
-            if !self.frames.is_empty() {
+            if let Some(frames) = self.frames.take() {
                 let guard = FinishOnPanic { body: body.as_mut(), types: PhantomData };
-                let run = self.run(input, waker);
-                core::mem::forget(guard);
+                let (frames, run) = run(frames, input, waker);
+                mem::forget(guard);
+                self.frames = Some(frames);
                 match run {
                     Run::Yielded(value) => return BodyStep::Yielded(value),
                     Run::Waiting(value) => return BodyStep::Waiting(value),
@@ -311,7 +325,7 @@ impl<Y, S> Chain<Y, S> {
                 }
             }
             match step(body.as_mut(), input, waker) {
-                BodyStep::Delegated(frame) => self.push(frame),
+                BodyStep::Delegated(frame) => self.frames = Some(push(self.frames.take(), frame)),
                 BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
                 ended => return ended,
             }
@@ -322,10 +336,12 @@ impl<Y, S> Chain<Y, S> {
     /// Closes what is suspended, with nobody to hear the result, and drops it: Python's finalisation.
     #[inline(always)]
     pub fn finalise<R, B: Body<Y, S, R>>(&mut self, mut body: Pin<&mut B>) {
-        if B::MAY_CATCH && (body.wants_close() || !self.frames.is_empty()) {
+        if B::MAY_CATCH && (body.wants_close() || !self.is_empty()) {
             self.close_unheard(body.as_mut());
         }
-        self.finalise_above(0);
+        if let Some(frames) = self.frames.take() {
+            finalise_all(frames);
+        }
         body.finish();
     }
 
@@ -334,82 +350,26 @@ impl<Y, S> Chain<Y, S> {
     fn close_unheard<R, B: Body<Y, S, R>>(&mut self, body: Pin<&mut B>) {
         drop(self.drive(body, Input::Throw(Error::exit()), None));
     }
+}
 
-    /// Resumes the innermost generator, and goes on until one yields or the chain has ended.
-    fn run(&mut self, mut input: Input<S>, waker: Option<&Waker>) -> Run<Y, S> {
-        let chain = FinaliseOnPanic(self);
-        let frames = &mut chain.0.frames;
-        // Closing a generator closes its delegate first. So an exit that reaches the innermost means that each of the
-        // chain is being closed by the one below it; `closing` counts them, from the bottom.
-        let mut closing = if input.is_exit() { frames.len() } else { 0 };
-        let mut refused = None;
-        let run = loop {
-            let Some(innermost) = frames.last() else {
-                break Run::Ended(input, refused);
-            };
-            input = match innermost.0.step(input, waker) {
-                FrameStep::Yielded(value) if closing == 0 => break Run::Yielded(value),
-                FrameStep::Waiting(value) => break Run::Waiting(value),
-                FrameStep::Delegated(frame) => {
-                    push(frames, frame);
-                    Input::Next
-                }
-                FrameStep::Yielded(_) => {
-                    closing -= 1;
-                    finalise_above(frames, closing);
-                    Input::Throw(Error::ignored_exit())
-                }
-                FrameStep::Returned => {
-                    let ended = frames.pop();
-                    if frames.len() < closing {
-                        closing = frames.len();
-                        // The exit goes on to the delegator, and not what the delegate returned to it.
-                        drop(ended.and_then(|frame| frame.0.take_error()));
-                        Input::Throw(Error::exit())
-                    } else {
-                        Input::Next
-                    }
-                }
-                FrameStep::Raised(value) => {
-                    let error = frames.pop().and_then(|frame| frame.0.take_error());
-                    closing = closing.min(frames.len());
-                    refused = value;
-                    Input::Throw(error.expect("invariant: a frame that raised has its error"))
-                }
-            };
-        };
-        core::mem::forget(chain);
-        run
-    }
-
-    #[cold]
-    fn push(&mut self, frame: Frame<Y, S>) {
-        push(&mut self.frames, frame);
-    }
-
+impl<Y, S> Drop for Chain<Y, S> {
     #[inline(always)]
-    fn finalise_above(&mut self, depth: usize) {
-        if self.frames.len() > depth {
-            finalise_above(&mut self.frames, depth);
+    fn drop(&mut self) {
+        if let Some(frames) = self.frames.take() {
+            finalise_all(frames);
         }
     }
 }
 
 impl<Y, S> fmt::Debug for Chain<Y, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("len", &self.frames.len()).finish()
+        f.debug_struct("Chain").field("len", &self.frames.as_ref().map_or(0, |frames| frames.len())).finish()
     }
 }
 
 impl<Y, S> Default for Chain<Y, S> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<Y, S> Drop for Chain<Y, S> {
-    fn drop(&mut self) {
-        self.finalise_above(0);
     }
 }
 
@@ -421,6 +381,107 @@ enum Run<Y, S> {
     Ended(Input<S>, Option<S>),
 }
 
+/// Resumes the innermost generator, and goes on until one yields or the chain has ended.
+#[inline(never)]
+fn run<Y, S>(frames: Frames<Y, S>, mut input: Input<S>, waker: Option<&Waker>) -> (Frames<Y, S>, Run<Y, S>) {
+    let mut guard = FinaliseOnPanic(Some(frames));
+    let frames = guard.frames();
+    // Closing a generator closes its delegate first. So an exit that reaches the innermost means that each of the chain
+    // is being closed by the one below it; `closing` counts them, from the bottom.
+    let mut closing = if input.is_exit() { frames.len() } else { 0 };
+    let mut refused = None;
+    let run = loop {
+        let Some(innermost) = frames.last() else {
+            break Run::Ended(input, refused);
+        };
+        input = match innermost.0.step(input, waker) {
+            FrameStep::Yielded(value) if closing == 0 => break Run::Yielded(value),
+            FrameStep::Waiting(value) => break Run::Waiting(value),
+            FrameStep::Delegated(frame) => {
+                push_frame(frames, frame);
+                Input::Next
+            }
+            FrameStep::Yielded(_) => {
+                closing -= 1;
+                finalise_above(frames, closing);
+                Input::Throw(Error::ignored_exit())
+            }
+            FrameStep::Returned => {
+                frames.pop();
+                if frames.len() < closing {
+                    closing = frames.len();
+                    Input::Throw(Error::exit())
+                } else {
+                    Input::Next
+                }
+            }
+            FrameStep::Raised(value) => {
+                let error = frames.pop().and_then(|frame| frame.0.take_error());
+                closing = closing.min(frames.len());
+                refused = value;
+                Input::Throw(error.expect("invariant: a frame that raised has its error"))
+            }
+        };
+    };
+    (guard.release(), run)
+}
+
+/// Puts a generator on top, with the chain that it has if it has been running on its own.
+fn push_frame<Y, S>(frames: &mut Vec<Frame<Y, S>>, frame: Frame<Y, S>) {
+    let above = frame.0.take_chain();
+    frames.push(frame);
+    if let Some(above) = above {
+        frames.extend(*above);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn push<Y, S>(frames: Option<Frames<Y, S>>, frame: Frame<Y, S>) -> Frames<Y, S> {
+    let mut frames = frames.unwrap_or_default();
+    push_frame(&mut frames, frame);
+    frames
+}
+
+/// Finalises the innermost generators down to a depth, innermost first.
+fn finalise_above<Y, S>(frames: &mut Vec<Frame<Y, S>>, depth: usize) {
+    while frames.len() > depth {
+        if let Some(frame) = frames.pop() {
+            frame.0.finalise();
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn finalise_all<Y, S>(frames: Frames<Y, S>) {
+    drop(FinaliseOnPanic(Some(frames)));
+}
+
+/// A panic of a delegate, or of a destructor of one, finishes all of the chain.
+struct FinaliseOnPanic<Y, S>(Option<Frames<Y, S>>);
+
+impl<Y, S> FinaliseOnPanic<Y, S> {
+    fn frames(&mut self) -> &mut Vec<Frame<Y, S>> {
+        self.0.as_mut().expect("invariant: released at the end")
+    }
+
+    fn release(mut self) -> Frames<Y, S> {
+        self.0.take().expect("invariant: released once")
+    }
+}
+
+impl<Y, S> Drop for FinaliseOnPanic<Y, S> {
+    fn drop(&mut self) {
+        while let Some(frame) = self.0.as_mut().and_then(|frames| frames.pop()) {
+            // Should one panic, the rest is finalised while that unwinds.
+            let rest = FinaliseOnPanic(self.0.take());
+            frame.0.finalise();
+            self.0 = Some(rest.release());
+        }
+    }
+}
+
 /// A panic of a delegate finishes the root.
 struct FinishOnPanic<'a, Y, S, R, B: Body<Y, S, R>> {
     body: Pin<&'a mut B>,
@@ -430,33 +491,6 @@ struct FinishOnPanic<'a, Y, S, R, B: Body<Y, S, R>> {
 impl<Y, S, R, B: Body<Y, S, R>> Drop for FinishOnPanic<'_, Y, S, R, B> {
     fn drop(&mut self) {
         self.body.as_mut().finish();
-    }
-}
-
-/// A panic of a delegate finishes all of its chain.
-struct FinaliseOnPanic<'a, Y, S>(&'a mut Chain<Y, S>);
-
-impl<Y, S> Drop for FinaliseOnPanic<'_, Y, S> {
-    fn drop(&mut self) {
-        self.0.finalise_above(0);
-    }
-}
-
-/// Puts a generator on top, with the chain that it has if it has been running on its own.
-fn push<Y, S>(frames: &mut Vec<Frame<Y, S>>, frame: Frame<Y, S>) {
-    let above = frame.0.take_chain();
-    frames.push(frame);
-    frames.extend(above);
-}
-
-/// Finalises the innermost generators down to a depth, innermost first.
-#[cold]
-#[inline(never)]
-fn finalise_above<Y, S>(frames: &mut Vec<Frame<Y, S>>, depth: usize) {
-    while frames.len() > depth {
-        if let Some(frame) = frames.pop() {
-            frame.0.finalise();
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::SendError;
 use crate::step::Input;
 use core::cell::Cell;
 use core::future::Future;
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
@@ -48,13 +48,6 @@ pub(crate) enum Output<Y, S> {
     Raised(SendError<S>),
 }
 
-/// What a step left in the exchange.
-pub(crate) struct Left<Y, S> {
-    pub(crate) input: Option<Input<S>>,
-    pub(crate) output: Option<Output<Y, S>>,
-    pub(crate) catches: bool,
-}
-
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, |_| {});
 
 /// # Safety
@@ -81,32 +74,26 @@ unsafe fn wake(data: *const ()) {
 }
 
 impl<Y, S> Exchange<Y, S> {
-    /// Polls the body of a generator with an exchange that brings it `input`, and gives back what the body left there.
+    /// An exchange for a step of the generator that has a number, bringing `input`.
     #[inline(always)]
-    pub(crate) fn poll<F: Future>(
-        owner: usize,
-        input: Input<S>,
-        waker: Option<&Waker>,
-        body: Pin<&mut F>,
-    ) -> (Poll<F::Output>, Left<Y, S>) {
-        let exchange = Self {
+    pub(crate) fn new(owner: usize, input: Input<S>, waker: Option<&Waker>) -> Self {
+        Self {
             head: Head { owner, waker: waker.map_or(ptr::null(), ptr::from_ref) },
             input: Cell::new(Some(input)),
             output: Cell::new(None),
             paused: Cell::new(false),
             catches: Cell::new(false),
-        };
-        let raw = RawWaker::new(ptr::from_ref(&exchange).cast(), &VTABLE);
+        }
+    }
+
+    /// Polls the generator's body.
+    #[inline(always)]
+    pub(crate) fn poll<F: Future>(&self, body: Pin<&mut F>) -> Poll<F::Output> {
+        let raw = RawWaker::new(ptr::from_ref(self).cast(), &VTABLE);
         // SAFETY: the functions of the vtable ask for an exchange that is being polled with, and this is one. The waker
         // is not dropped: it owns nothing.
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw) });
-        let poll = body.poll(&mut Context::from_waker(&waker));
-        let left = Left {
-            input: exchange.input.into_inner(),
-            output: exchange.output.into_inner(),
-            catches: exchange.catches.get(),
-        };
-        (poll, left)
+        body.poll(&mut Context::from_waker(&waker))
     }
 
     /// The exchange that a generator's body is being polled with, for its yielder.
@@ -136,9 +123,14 @@ impl<Y, S> Exchange<Y, S> {
     /// Hands something out, in the place of what a yield that was dropped before its pause has left there.
     #[inline(always)]
     pub(crate) fn put(&self, output: Output<Y, S>, catches: bool) {
-        self.output.set(Some(output));
+        let before = self.output.replace(Some(output));
+        if self.paused.replace(true) {
+            drop_rarely(before);
+        } else {
+            // Nothing was there; the compiler need not make code to drop it.
+            mem::forget(before);
+        }
         self.catches.set(catches);
-        self.paused.set(true);
     }
 
     /// What the resume brought, once: `None` to a yield that is polled again before the pause.
@@ -146,6 +138,38 @@ impl<Y, S> Exchange<Y, S> {
     pub(crate) fn take(&self) -> Option<Input<S>> {
         if self.paused.get() { None } else { self.input.take() }
     }
+
+    /// What the body handed out.
+    #[inline(always)]
+    pub(crate) fn output(&self) -> Option<Output<Y, S>> {
+        self.output.take()
+    }
+
+    /// Whether the yield that handed it out wants to see errors.
+    #[inline(always)]
+    pub(crate) fn catches(&self) -> bool {
+        self.catches.get()
+    }
+
+    /// The value that was sent, if nobody has taken it.
+    #[inline(always)]
+    pub(crate) fn untaken(&self) -> Option<S> {
+        match self.input.take() {
+            Some(Input::Send(value)) => Some(value),
+            Some(Input::Throw(error)) => {
+                drop_rarely(error);
+                None
+            }
+            Some(Input::Next) | None => None,
+        }
+    }
+}
+
+/// Drops what is hardly ever there, out of line: yields are to be small.
+#[cold]
+#[inline(never)]
+pub(crate) fn drop_rarely<V>(value: V) {
+    drop(value);
 }
 
 #[cold]

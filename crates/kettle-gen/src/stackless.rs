@@ -7,7 +7,7 @@
 
 use crate::delegate::{Body, BodyStep, Chain};
 use crate::error::{BoxError, Error, SendError};
-use crate::exchange::{Exchange, Output};
+use crate::exchange::{Exchange, Output, drop_rarely};
 use crate::generator::{Generator, Taken};
 use crate::id;
 use crate::root;
@@ -19,7 +19,7 @@ use core::fmt;
 use core::future::Future;
 use core::iter::FusedIterator;
 use core::marker::{PhantomData, PhantomPinned};
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 use core::pin::Pin;
 use core::task::{Poll, Waker};
 
@@ -193,6 +193,17 @@ enum Phase {
     Finished,
 }
 
+impl Phase {
+    #[inline(always)]
+    fn started(self) -> Self {
+        match self {
+            Phase::Created => Phase::Here,
+            Phase::CreatedBoxed => Phase::Boxed,
+            phase => phase,
+        }
+    }
+}
+
 union Union<F> {
     here: ManuallyDrop<F>,
     boxed: ManuallyDrop<Pin<Box<F>>>,
@@ -220,18 +231,10 @@ impl<'g, Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'g, Y, S, F, E, T> 
         }
     }
 
-    /// The two halves of a generator that may be moved, to be stepped.
+    /// The two halves of a generator that may be moved.
     #[inline(always)]
-    fn movable(&mut self) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
-        self.body.make_movable();
-        self.unstarted_or_movable()
-    }
-
-    /// The two halves of a generator that may be moved, for words that don't step a body that has not started.
-    #[inline(always)]
-    fn unstarted_or_movable(&mut self) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
-        // SAFETY: a body that was stepped is in a box; one that was not may be moved until it is.
-        (unsafe { Pin::new_unchecked(&mut self.body) }, &mut self.chain)
+    fn movable(&mut self) -> (Movable<'_, Y, S, F, E>, &mut Chain<Y, S>) {
+        (Movable(&mut self.body), &mut self.chain)
     }
 
     /// The two halves of a generator that is pinned.
@@ -257,28 +260,33 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
         }
     }
 
+    /// Where the state machine is, if that is in a box.
     #[inline(always)]
-    fn future(&mut self) -> Pin<&mut F> {
-        match self.phase {
-            Phase::CreatedBoxed | Phase::Boxed => {
-                // SAFETY: the tag says so.
-                let future = unsafe { &mut self.place.boxed };
-                future.as_mut()
-            }
-            Phase::Created | Phase::Here => {
-                // SAFETY: the tag says so.
-                let future = unsafe { &mut self.place.here };
-                // SAFETY: only `step` calls this, on a pinned body; the future is dropped where it is.
-                unsafe { Pin::new_unchecked(&mut **future) }
-            }
-            Phase::Finished => unreachable!("a finished body is not stepped"),
-        }
+    fn boxed(&mut self) -> Pin<&mut F> {
+        assert!(matches!(self.phase, Phase::CreatedBoxed | Phase::Boxed), "invariant: it is in a box");
+        // SAFETY: the tag says so.
+        let future = unsafe { &mut self.place.boxed };
+        future.as_mut()
+    }
+
+    /// Where the state machine is, if that is here and `self` is pinned.
+    ///
+    /// # Safety
+    ///
+    /// `self` is pinned.
+    #[inline(always)]
+    unsafe fn here(&mut self) -> Pin<&mut F> {
+        assert!(matches!(self.phase, Phase::Created | Phase::Here), "invariant: it is here");
+        // SAFETY: the tag says so.
+        let future = unsafe { &mut self.place.here };
+        // SAFETY: by the obligation, and it is dropped where it is.
+        unsafe { Pin::new_unchecked(&mut **future) }
     }
 
     /// Drops the state machine, once.
     #[inline(always)]
     fn drop_future(&mut self) {
-        match core::mem::replace(&mut self.phase, Phase::Finished) {
+        match mem::replace(&mut self.phase, Phase::Finished) {
             // SAFETY: the tag said so, and the tag is gone.
             Phase::CreatedBoxed | Phase::Boxed => unsafe { ManuallyDrop::drop(&mut self.place.boxed) },
             // SAFETY: the tag said so, and the tag is gone.
@@ -288,46 +296,49 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
     }
 }
 
-// SAFETY: finishing drops the state machine; nothing else is held.
-unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for StacklessBody<Y, S, F, E> {
-    const MAY_CATCH: bool = E::MAY_CATCH;
-
+impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
+    /// Polls the state machine at the place that `future` finds.
     #[inline(always)]
-    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
-        // SAFETY: nothing is moved out of it.
-        let this = unsafe { self.get_unchecked_mut() };
-        let guard = FinishOnPanic(this);
-        let body = &mut *guard.0;
-        let (poll, left) = Exchange::poll(body.owner, input, waker, body.future());
-        body.phase = match body.phase {
-            Phase::Created => Phase::Here,
-            Phase::CreatedBoxed => Phase::Boxed,
-            phase => phase,
-        };
-        body.catches = left.catches;
-        core::mem::forget(guard);
+    fn step_at(
+        &mut self,
+        future: impl FnOnce(&mut Self) -> Pin<&mut F>,
+        input: Input<S>,
+        waker: Option<&Waker>,
+    ) -> BodyStep<Y, S, E::Return> {
+        let exchange = ManuallyDrop::new(Exchange::new(self.owner, input, waker));
+        let guard = FinishOnPanic(self);
+        let poll = exchange.poll(future(guard.0));
+        guard.0.phase = guard.0.phase.started();
+        guard.0.catches = exchange.catches();
+        mem::forget(guard);
+        let untaken = exchange.untaken();
         match poll {
-            Poll::Ready(ending) => {
-                this.drop_future();
-                match E::end(ending) {
+            Poll::Ready(output) => {
+                self.drop_future();
+                if let Some(output) = exchange.output() {
+                    drop_rarely(output);
+                }
+                match E::end(output) {
                     Ok(value) => BodyStep::Returned(value),
                     Err(error) => BodyStep::Raised(error, None),
                 }
             }
-            Poll::Pending => match left.output {
+            Poll::Pending => match exchange.output() {
                 Some(Output::Yielded(value)) => BodyStep::Yielded(value),
                 Some(Output::Delegated(frame)) if !frame.is_finalised() => BodyStep::Delegated(frame),
                 Some(Output::Raised(error)) => {
-                    this.drop_future();
+                    self.drop_future();
                     let (error, value) = error.into_parts();
                     BodyStep::Raised(error, value)
                 }
-                Some(Output::Delegated(_)) | None => BodyStep::Waiting(match left.input {
-                    Some(Input::Send(value)) => Some(value),
-                    _ => None,
-                }),
+                Some(Output::Delegated(_)) | None => BodyStep::Waiting(untaken),
             },
         }
+    }
+
+    /// Steps one that is in a box.
+    fn step_boxed(&mut self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
+        self.step_at(Self::boxed, input, waker)
     }
 
     #[inline(always)]
@@ -337,6 +348,28 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Sta
             Phase::Here | Phase::Boxed => State::Suspended,
             Phase::Finished => State::Finished,
         }
+    }
+}
+
+/// A body that is pinned where it is; one that was moved after it had started is in a box all the same.
+// SAFETY: finishing drops the state machine; nothing else is held.
+unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for StacklessBody<Y, S, F, E> {
+    const MAY_CATCH: bool = E::MAY_CATCH;
+
+    #[inline(always)]
+    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
+        // SAFETY: nothing is moved out of it.
+        let this = unsafe { self.get_unchecked_mut() };
+        if matches!(this.phase, Phase::CreatedBoxed | Phase::Boxed) {
+            return this.step_boxed(input, waker);
+        }
+        // SAFETY: it was pinned above.
+        this.step_at(|this| unsafe { this.here() }, input, waker)
+    }
+
+    #[inline(always)]
+    fn state(&self) -> State {
+        self.state()
     }
 
     #[inline(always)]
@@ -348,6 +381,35 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Sta
     fn finish(self: Pin<&mut Self>) {
         // SAFETY: nothing is moved out of it.
         unsafe { self.get_unchecked_mut() }.drop_future();
+    }
+}
+
+/// A body that may be moved: it goes into a box when it is first stepped.
+struct Movable<'a, Y, S, F: Future, E>(&'a mut StacklessBody<Y, S, F, E>);
+
+// SAFETY: as of the body.
+unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Movable<'_, Y, S, F, E> {
+    const MAY_CATCH: bool = E::MAY_CATCH;
+
+    #[inline(always)]
+    fn step(mut self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
+        self.0.make_movable();
+        self.0.step_at(StacklessBody::boxed, input, waker)
+    }
+
+    #[inline(always)]
+    fn state(&self) -> State {
+        self.0.state()
+    }
+
+    #[inline(always)]
+    fn catches(&self) -> bool {
+        self.0.catches
+    }
+
+    #[inline(always)]
+    fn finish(mut self: Pin<&mut Self>) {
+        self.0.drop_future();
     }
 }
 
@@ -382,24 +444,24 @@ impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Stackless<'_, Y, S,
 
     #[inline(always)]
     fn resume(&mut self) -> Result<Step<Y, Self::Return>, Error> {
-        let (body, chain) = self.movable();
-        root::resume(body, chain)
+        let (mut body, chain) = self.movable();
+        root::resume(Pin::new(&mut body), chain)
     }
 
     #[inline(always)]
     fn send(&mut self, value: S) -> Result<Step<Y, Self::Return>, SendError<S>> {
-        let (body, chain) = self.unstarted_or_movable();
-        root::send(body, chain, value)
+        let (mut body, chain) = self.movable();
+        root::send(Pin::new(&mut body), chain, value)
     }
 
     fn throw(&mut self, error: Error) -> Result<Step<Y, Self::Return>, Error> {
-        let (body, chain) = self.unstarted_or_movable();
-        root::throw(body, chain, error)
+        let (mut body, chain) = self.movable();
+        root::throw(Pin::new(&mut body), chain, error)
     }
 
     fn close(&mut self) -> Result<Option<Self::Return>, Error> {
-        let (body, chain) = self.unstarted_or_movable();
-        root::close(body, chain)
+        let (mut body, chain) = self.movable();
+        root::close(Pin::new(&mut body), chain)
     }
 
     fn state(&self) -> State {
@@ -411,7 +473,7 @@ impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Stackless<'_, Y, S,
         Self: 'a,
     {
         let mut this = ManuallyDrop::new(self);
-        let chain = core::mem::take(&mut this.chain);
+        let chain = mem::take(&mut this.chain);
         // SAFETY: `this` is not dropped, so the body has one owner. It may be moved: it was not pinned.
         let body = unsafe { core::ptr::read(&this.body) };
         // SAFETY: they are what this generator was made of.
@@ -456,8 +518,8 @@ impl<Y, F: Future, E: Ending<F::Output>, T> Iterator for Stackless<'_, Y, (), F,
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let (body, chain) = self.movable();
-        item::<Y, F, E>(body, chain)
+        let (mut body, chain) = self.movable();
+        item::<Y, F, E>(Pin::new(&mut body), chain)
     }
 }
 
@@ -474,7 +536,7 @@ impl<Y, F: Future, E: Ending<F::Output>, T> Iterator for Pin<&mut Stackless<'_, 
 /// What an iterator gives for the next step.
 #[inline(always)]
 fn item<Y, F: Future, E: Ending<F::Output>>(
-    body: Pin<&mut StacklessBody<Y, (), F, E>>,
+    body: Pin<&mut impl Body<Y, (), E::Return>>,
     chain: &mut Chain<Y, ()>,
 ) -> Option<E::Item<Y>> {
     if body.state() == State::Finished {

@@ -4,7 +4,7 @@
 //! gives it to the body, as `try` does in Python.
 
 use crate::error::{Error, SendError};
-use crate::exchange::Output;
+use crate::exchange::{Output, drop_rarely};
 use crate::step::Input;
 use crate::yielder::{TryYielder, Yielder};
 use core::future::Future;
@@ -117,7 +117,11 @@ impl<Y, S, T> Future for Yield<'_, '_, Y, S, T> {
             Some(Input::Next) => Poll::Ready(None),
             Some(Input::Send(value)) => Poll::Ready(Some(value)),
             // A body that does not catch is not stepped to see an error.
-            Some(Input::Throw(_)) | None => Poll::Pending,
+            Some(Input::Throw(error)) => {
+                drop_rarely(error);
+                Poll::Pending
+            }
+            None => Poll::Pending,
         }
     }
 }
