@@ -2,7 +2,7 @@
 //!
 //! The allocator counts what this thread asks for, so that tests may run side by side.
 
-use kettle_gen::{BoxGenerator, Error, Generator, Yielder, boxed, generator};
+use kettle_gen::{BoxGenerator, Error, Generator, TryYielder, Yielder, boxed, generator, try_generator};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::pin::pin;
@@ -38,7 +38,7 @@ fn allocations<T>(code: impl FnOnce() -> T) -> (usize, T) {
     (ALLOCATIONS.get() - before, result)
 }
 
-async fn ten(y: &mut Yielder<u32>) {
+async fn ten(y: &mut Yielder<'_, u32>) {
     for n in 0..10 {
         y.yield_(n).await;
     }
@@ -53,12 +53,12 @@ fn pinned_in_place_it_allocates_nothing() {
 #[test]
 fn every_word_on_a_pinned_one_allocates_nothing() {
     let (count, ()) = allocations(|| {
-        let mut g = pin!(generator(async |y: &mut Yielder<u32, u32>| {
+        let mut g = pin!(try_generator(async |y: &mut TryYielder<u32, u32>| {
             let _sent = y.yield_(1).await;
             let error = y.try_yield(2).await.err();
             y.yield_iter(0..2).await;
             let exit = y.try_yield(3).await.is_err();
-            error.is_some() && exit
+            Ok(error.is_some() && exit)
         }));
         assert!(g.send(1).is_err());
         assert!(g.resume().is_ok() && g.send(1).is_ok() && g.throw(Error::exit()).is_ok());
@@ -147,7 +147,7 @@ fn delegating_to_an_iterator_allocates_nothing() {
 #[test]
 fn everything_is_freed() {
     // Under AddressSanitizer and Miri leaks are errors; here the borrow of a counter tells.
-    let alive = std::rc::Rc::new(());
+    let alive = std::sync::Arc::new(());
     for resumes in 0..4 {
         let held = alive.clone();
         let mut g = generator(async move |y: &mut Yielder<u32>| {
@@ -163,6 +163,6 @@ fn everything_is_freed() {
             g.resume().expect("three steps");
         }
         drop(g);
-        assert_eq!(std::rc::Rc::strong_count(&alive), 1, "after {resumes} resumes");
+        assert_eq!(std::sync::Arc::strong_count(&alive), 1, "after {resumes} resumes");
     }
 }

@@ -1,53 +1,28 @@
-//! `yield_from` by PEP 380's rules: whatever the delegate is, and wherever the delegation lies.
+//! `yield_from` by PEP 380's rules, whatever the delegate is and wherever the future of the delegation lies.
 //!
-//! Each rule is checked for every kind of delegate, on both roads: through the chain (the future lies in its body) and
-//! by the future itself (it lies in a box). `closing.rs` has the rules for exits, `depth.rs` those for depth.
+//! `closing.rs` has the rules for exits, `depth.rs` those for depth.
 
-use kettle_gen::{
-    BoxError, Error, Generator, LocalBoxGenerator, SendError, State, Step, Yielder, boxed, boxed_local, generator,
-    try_generator,
-};
+use kettle_gen::local::{self, BoxGenerator, TryYielder};
+use kettle_gen::{BoxError, Error, Generator, SendError, State, Step, Yielder, boxed, generator, try_generator};
 use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Mutex;
 
 type Test = Result<(), Error>;
-type Talk = LocalBoxGenerator<'static, String, String, String>;
-
-/// How a body can hold the generator that it delegates to.
-#[derive(Clone, Copy, Debug)]
-enum Delegate {
-    Bare,
-    Boxed,
-    Borrowed,
-    Pinned,
-    Shared,
-    HandWritten,
-}
 
 /// Where the future of the delegation lies.
 #[derive(Clone, Copy, Debug)]
-enum Road {
-    Chain,
+enum Place {
+    Body,
     Box,
 }
 
-const EVERY: [(Delegate, Road); 12] = {
-    use Delegate::*;
-    let delegates = [Bare, Boxed, Borrowed, Pinned, Shared, HandWritten];
-    let mut every = [(Bare, Road::Chain); 12];
-    let mut index = 0;
-    while index < 12 {
-        every[index] = (delegates[index / 2], if index % 2 == 0 { Road::Chain } else { Road::Box });
-        index += 1;
-    }
-    every
-};
-
-type Talker = Yielder<String, String>;
+/// A conversation.
+type Talk<'g> = BoxGenerator<'g, String, String, String>;
 
 /// Repeats what it is sent; raises at "raise", returns at "return", says each error that is not an exit.
-async fn talk(y: &mut Talker) -> Result<String, BoxError> {
+async fn talk(y: &mut kettle_gen::TryYielder<'_, String, String>) -> Result<String, BoxError> {
     let mut next = String::from("ready");
     loop {
         next = match y.try_yield(next).await {
@@ -61,56 +36,54 @@ async fn talk(y: &mut Talker) -> Result<String, BoxError> {
     }
 }
 
-async fn take<G>(y: &mut Talker, road: Road, inner: G) -> String
+/// Delegates, and says what the delegate returned.
+fn passing<'g, G>(place: Place, inner: G) -> Talk<'g>
 where
-    G: Generator<Yield = String, Send = String, Return = String>,
+    G: Generator<Yield = String, Send = String, Return = String> + 'g,
 {
-    match road {
-        Road::Chain => y.yield_from(inner).await,
-        Road::Box => Box::pin(y.yield_from(inner)).await,
-    }
-}
-
-async fn try_take<G>(y: &mut Talker, road: Road, inner: G) -> Result<String, Error>
-where
-    G: Generator<Yield = String, Send = String, Return = String>,
-{
-    match road {
-        Road::Chain => y.try_yield_from(inner).await,
-        Road::Box => Box::pin(y.try_yield_from(inner)).await,
-    }
-}
-
-/// Delegates to a talker by each way, and says what it returned.
-fn outer((delegate, road): (Delegate, Road)) -> Talk {
-    boxed_local(generator(async move |y: &mut Talker| {
-        let mut inner = try_generator(talk);
-        let result = match delegate {
-            Delegate::Bare => take(y, road, inner).await,
-            Delegate::Boxed => take(y, road, boxed(inner)).await,
-            Delegate::Borrowed => take(y, road, &mut inner).await,
-            Delegate::Pinned => take(y, road, pin!(inner)).await,
-            Delegate::Shared => take(y, road, Rc::new(RefCell::new(inner))).await,
-            Delegate::HandWritten => take(y, road, HandWritten(inner)).await,
+    local::boxed(local::generator(async move |y| {
+        let result = match place {
+            Place::Body => y.yield_from(inner).await,
+            Place::Box => Box::pin(y.yield_from(inner)).await,
         };
         y.yield_(format!("it returned {result}")).await.unwrap_or_default()
     }))
 }
 
-/// The same, with its errors handled.
-fn catching((delegate, road): (Delegate, Road)) -> Talk {
-    boxed_local(generator(async move |y: &mut Talker| {
-        let mut inner = try_generator(talk);
-        let result = match delegate {
-            Delegate::Bare => try_take(y, road, inner).await,
-            Delegate::Boxed => try_take(y, road, boxed(inner)).await,
-            Delegate::Borrowed => try_take(y, road, &mut inner).await,
-            Delegate::Pinned => try_take(y, road, pin!(inner)).await,
-            Delegate::Shared => try_take(y, road, Rc::new(RefCell::new(inner))).await,
-            Delegate::HandWritten => try_take(y, road, HandWritten(inner)).await,
+/// Delegates, and says how the delegate ended.
+fn catching<'g, G>(place: Place, inner: G) -> Talk<'g>
+where
+    G: Generator<Yield = String, Send = String, Return = String> + 'g,
+{
+    local::boxed(local::try_generator(async move |y: &mut TryYielder<_, _>| {
+        let result = match place {
+            Place::Body => y.try_yield_from(inner).await,
+            Place::Box => Box::pin(y.try_yield_from(inner)).await,
         };
-        y.yield_(format!("it ended with {result:?}")).await.unwrap_or_default()
+        Ok(y.yield_(format!("it ended with {result:?}")).await.unwrap_or_default())
     }))
+}
+
+/// Checks a delegator for each kind of delegate and each place.
+macro_rules! each_way {
+    ($delegator:ident, |$g:ident, $place:ident| $check:block) => {
+        for $place in [Place::Body, Place::Box] {
+            for kind in 0..6 {
+                let mut borrowed = try_generator(talk);
+                let pinned = pin!(try_generator(talk));
+                let mut $g = match kind {
+                    0 => $delegator($place, try_generator(talk)),
+                    1 => $delegator($place, boxed(try_generator(talk))),
+                    2 => $delegator($place, &mut borrowed),
+                    3 => $delegator($place, pinned),
+                    4 => $delegator($place, Rc::new(RefCell::new(try_generator(talk)))),
+                    _ => $delegator($place, HandWritten(try_generator(talk))),
+                };
+                println!("kind {kind} in {:?}", $place); // Shown if the check fails.
+                $check
+            }
+        }
+    };
 }
 
 /// A generator that says the words itself and knows nothing of delegation.
@@ -144,85 +117,94 @@ fn said(step: Step<String, String>) -> String {
 
 #[test]
 fn values_errors_and_the_result_pass_both_ways() -> Test {
-    for way in EVERY {
-        let mut g = outer(way);
-        assert_eq!(said(g.resume()?), "ready", "{way:?}");
-        assert_eq!(said(g.resume()?), "none", "{way:?}");
-        assert_eq!(said(g.send("hello".into())?), "hello", "{way:?}");
-        assert_eq!(said(g.throw(Error::new("rain"))?), "caught rain", "{way:?}");
-        assert_eq!(said(g.send("return".into())?), "it returned result", "{way:?}");
-        assert_eq!(g.send("bye".into())?, Step::Returned("bye".into()), "{way:?}");
-    }
+    each_way!(passing, |g, place| {
+        assert_eq!(said(g.resume()?), "ready");
+        assert_eq!(said(g.resume()?), "none");
+        assert_eq!(said(g.send("hello".into())?), "hello");
+        assert_eq!(said(g.throw(Error::new("rain"))?), "caught rain");
+        assert_eq!(said(g.send("return".into())?), "it returned result");
+        assert_eq!(g.send("bye".into())?, Step::Returned("bye".into()));
+    });
     Ok(())
 }
 
 #[test]
 fn an_error_that_the_delegate_raises_ends_a_body_that_does_not_handle_it() -> Test {
-    for way in EVERY {
-        let mut g = outer(way);
+    each_way!(passing, |g, place| {
         g.resume()?;
         let (error, value) = g.send("raise".into()).expect_err("raised").into_parts();
-        assert_eq!((error.to_string(), value), ("raised".into(), None), "{way:?}");
-        assert_eq!(g.state(), State::Finished, "{way:?}");
-    }
+        assert_eq!((error.to_string(), value), ("raised".into(), None));
+        assert_eq!(g.state(), State::Finished);
+    });
     Ok(())
 }
 
 #[test]
 fn an_error_that_the_delegate_raises_reaches_a_body_that_handles_it() -> Test {
-    for way in EVERY {
-        let mut g = catching(way);
+    each_way!(catching, |g, place| {
         g.resume()?;
-        assert_eq!(said(g.send("raise".into())?), r#"it ended with Err(Raised("raised"))"#, "{way:?}");
-        assert_eq!(g.send("bye".into())?, Step::Returned("bye".into()), "{way:?}");
-    }
+        assert_eq!(said(g.send("raise".into())?), r#"it ended with Err(Raised("raised"))"#);
+        assert_eq!(g.send("bye".into())?, Step::Returned("bye".into()));
+    });
     Ok(())
 }
 
 #[test]
 fn a_thrown_error_goes_to_the_delegate_and_not_to_the_delegator() -> Test {
-    for way in EVERY {
-        let mut g = catching(way);
+    each_way!(catching, |g, place| {
         g.resume()?;
-        assert_eq!(said(g.throw(Error::new("rain"))?), "caught rain", "{way:?}");
-        assert_eq!(said(g.send("return".into())?), r#"it ended with Ok("result")"#, "{way:?}");
-    }
+        assert_eq!(said(g.throw(Error::new("rain"))?), "caught rain");
+        assert_eq!(said(g.send("return".into())?), r#"it ended with Ok("result")"#);
+    });
+    Ok(())
+}
+
+#[test]
+fn an_exit_closes_the_delegate_and_then_reaches_the_delegator() -> Test {
+    each_way!(catching, |g, place| {
+        g.resume()?;
+        assert_eq!(said(g.throw(Error::exit())?), "it ended with Err(Exit)");
+    });
+    each_way!(passing, |g, place| {
+        g.resume()?;
+        assert_eq!(g.close()?, None);
+        assert_eq!(g.state(), State::Finished);
+    });
     Ok(())
 }
 
 #[test]
 fn a_delegate_that_was_started_goes_on_where_it_was() -> Test {
-    for road in [Road::Chain, Road::Box] {
+    for place in [Place::Body, Place::Box] {
         let mut inner = try_generator(talk);
         inner.resume()?;
         inner.send("before".into())?;
-        let mut g = generator(async move |y: &mut Talker| take(y, road, inner).await);
-        assert_eq!(g.resume()?, Step::Yielded("none".into()), "it is resumed, as `yield from` does by `next`");
-        assert_eq!(g.send("return".into())?, Step::Returned("result".into()));
+        let mut g = passing(place, inner);
+        assert_eq!(said(g.resume()?), "none", "it is resumed, as `yield from` does by `next`");
+        assert_eq!(said(g.send("return".into())?), "it returned result");
     }
     Ok(())
 }
 
 #[test]
 fn a_delegate_that_was_delegating_brings_its_delegates_along() -> Test {
-    for way in EVERY {
-        let mut middle = outer(way);
+    each_way!(passing, |middle, place| {
         assert_eq!(said(middle.resume()?), "ready");
-        let mut g = generator(async move |y: &mut Talker| take(y, Road::Chain, middle).await);
-        assert_eq!(g.resume()?, Step::Yielded("none".into()), "{way:?}");
-        assert_eq!(g.send("hello".into())?, Step::Yielded("hello".into()), "{way:?}");
-        assert_eq!(g.send("return".into())?, Step::Yielded("it returned result".into()), "{way:?}");
-        assert_eq!(g.send("bye".into())?, Step::Returned("bye".into()), "{way:?}");
-    }
+        let mut g = passing(place, middle);
+        assert_eq!(said(g.resume()?), "none");
+        assert_eq!(said(g.send("hello".into())?), "hello");
+        assert_eq!(said(g.send("return".into())?), "it returned result");
+        assert_eq!(said(g.send("bye".into())?), "it returned bye");
+    });
     Ok(())
 }
 
 #[test]
 fn a_delegate_that_has_finished_answers_so() -> Test {
-    for road in [Road::Chain, Road::Box] {
+    for place in [Place::Body, Place::Box] {
         let mut inner = try_generator(talk);
         inner.close()?;
-        let mut g = generator(async move |y: &mut Talker| take(y, road, inner).await);
+        let mut g = passing(place, inner);
         assert!(g.resume().is_err_and(|error| error.is_finished()));
         assert_eq!(g.state(), State::Finished);
     }
@@ -231,11 +213,11 @@ fn a_delegate_that_has_finished_answers_so() -> Test {
 
 #[test]
 fn a_delegate_that_never_yields_costs_no_pause() -> Test {
-    let mut g = generator(async |y: &mut Talker| {
+    let mut g = generator(async |y: &mut Yielder<()>| {
         let mut results = 0;
         for _ in 0..1000 {
-            results += y.yield_from(generator(async |_: &mut Talker| 1)).await;
-            results += Box::pin(y.yield_from(generator(async |_: &mut Talker| 1))).await;
+            results += y.yield_from(generator(async |_: &mut Yielder<()>| 1)).await;
+            results += Box::pin(y.yield_from(generator(async |_: &mut Yielder<()>| 1))).await;
         }
         results
     });
@@ -247,7 +229,7 @@ fn a_delegate_that_never_yields_costs_no_pause() -> Test {
 fn delegates_follow_one_another() {
     let g = generator(async |y: &mut Yielder<u32>| {
         for n in 0..4 {
-            y.yield_from(generator(async |y: &mut Yielder<u32>| {
+            y.yield_from(generator(async move |y: &mut Yielder<u32>| {
                 for m in 0..n {
                     y.yield_(10 * n + m).await;
                 }
@@ -260,56 +242,71 @@ fn delegates_follow_one_another() {
 
 #[test]
 fn a_borrowed_delegate_can_be_used_again_afterwards() -> Test {
-    let mut g = generator(async |y: &mut Yielder<u32>| {
-        let mut inner = generator(async |y: &mut Yielder<u32>| {
-            for n in 0.. {
-                if y.try_yield(n).await.is_err() {
-                    y.yield_(100).await;
-                }
+    let mut inner = try_generator(async |y: &mut kettle_gen::TryYielder<u32>| {
+        for n in 0.. {
+            if y.try_yield(n).await.is_err() {
+                y.yield_(100).await;
             }
-        });
-        // Ignoring the exit, it is still suspended when the delegation has ended.
-        let error = y.try_yield_from(&mut inner).await.expect_err("it never returns");
-        (error.is_ignored_exit(), inner.state(), inner.by_ref().take(2).collect::<Vec<_>>())
+        }
+        Ok(())
     });
+    let mut g = generator(async |y| y.yield_from(&mut inner).await);
     assert_eq!(g.resume()?, Step::Yielded(0));
-    assert_eq!(g.close()?, Some((true, State::Suspended, vec![1, 2])), "100 went to the close");
+    assert!(g.close().is_err_and(|error| error.is_ignored_exit()), "the delegate ignores it");
+    drop(g);
+    assert_eq!(inner.state(), State::Suspended);
+    assert_eq!(inner.resume()?, Step::Yielded(1), "100 went to the close");
     Ok(())
 }
 
 #[test]
-fn a_delegate_may_borrow_the_locals_of_its_delegator() -> Test {
+fn a_delegate_may_borrow_what_its_delegator_borrows() -> Test {
+    let text = String::from("abc");
+    let count = Mutex::new(0);
     let mut g = generator(async |y: &mut Yielder<char>| {
-        let text = String::from("abc");
-        let count = std::cell::Cell::new(0);
-        y.yield_from(generator(async |y: &mut Yielder<char>| {
+        let (text, count) = (&text, &count);
+        y.yield_from(generator(async move |y: &mut Yielder<char>| {
             for letter in text.chars() {
-                count.set(count.get() + 1);
+                *count.lock().expect("no panic") += 1;
                 y.yield_(letter).await;
             }
         }))
         .await;
-        (text, count.get())
+    });
+    assert_eq!(g.iter().collect::<String>(), "abc");
+    drop(g);
+    assert_eq!(count.into_inner().ok(), Some(3));
+    Ok(())
+}
+
+#[test]
+fn a_generator_that_borrows_from_the_body_can_be_iterated_over() -> Test {
+    let mut g = generator(async |y: &mut Yielder<char>| {
+        let text = String::from("abc");
+        let mut inner = generator(async |y: &mut Yielder<char>| y.yield_iter(text.chars()).await);
+        y.yield_iter(inner.iter()).await;
+        inner.state()
     });
     assert_eq!(g.iter().take(3).collect::<String>(), "abc");
-    assert_eq!(g.resume()?, Step::Returned(("abc".into(), 3)));
+    assert_eq!(g.resume()?, Step::Returned(State::Finished));
     Ok(())
 }
 
 #[test]
 fn a_generator_that_delegates_to_itself_is_running() -> Test {
-    let own: Rc<RefCell<Option<Talk>>> = Rc::default();
+    let own: Rc<RefCell<Option<Talk<'static>>>> = Rc::default();
     let shared = Rc::new(RefCell::new({
         let own = Rc::clone(&own);
-        generator(async move |y: &mut Talker| {
-            let error = y.try_yield_from(own.take().expect("put there before the start")).await;
-            error.is_err_and(|error| error.is_running()).to_string()
+        local::try_generator(async move |y: &mut TryYielder<String, String>| {
+            let own = own.take().expect("put there before the start");
+            Ok(y.try_yield_from(own).await.is_err_and(|error| error.is_running()).to_string())
         })
     }));
-    *own.borrow_mut() = Some(boxed_local(Rc::clone(&shared)));
+    *own.borrow_mut() = Some(local::boxed(Rc::clone(&shared)));
     let mut g = Rc::clone(&shared);
     assert_eq!(g.resume()?, Step::Returned("true".into()));
-    assert_eq!(Rc::strong_count(&shared), 2, "the delegate is gone");
+    drop(g);
+    assert_eq!(Rc::strong_count(&shared), 1, "the delegate is gone");
     Ok(())
 }
 
@@ -327,19 +324,18 @@ fn a_value_that_no_delegate_takes_comes_back_from_any_depth() -> Test {
 }
 
 #[test]
-fn try_yield_iter_hands_the_value_to_the_body_and_asks_the_iterator_nothing() -> Test {
-    let mut g = generator(async |y: &mut Yielder<u8, String>| {
+fn try_yield_iter_gives_errors_to_the_body_and_asks_the_iterator_nothing() -> Test {
+    let mut g = try_generator(async |y: &mut kettle_gen::TryYielder<u8, String>| {
         let mut numbers = 0..5;
-        let (error, value) = y.try_yield_iter(&mut numbers).await.expect_err("it is sent").into_parts();
-        assert!(error.is_no_send());
+        let refused = y.try_yield_iter(&mut numbers).await.expect_err("it is sent");
         y.yield_(100).await;
-        let error = y.try_yield_iter(&mut numbers).await.expect_err("it is thrown").into_error();
-        (value, error.to_string(), numbers)
+        let thrown = y.try_yield_iter(&mut numbers).await.expect_err("it is thrown");
+        Ok((refused.is_no_send(), thrown.to_string(), numbers))
     });
     assert_eq!(g.resume()?, Step::Yielded(0));
-    assert_eq!(g.send("mine".into())?, Step::Yielded(100));
+    assert_eq!(g.send("lost".into())?, Step::Yielded(100));
     assert_eq!(g.resume()?, Step::Yielded(1));
-    assert_eq!(g.throw(Error::new("rain"))?, Step::Returned((Some("mine".into()), "rain".into(), 2..5)));
+    assert_eq!(g.throw(Error::new("rain"))?, Step::Returned((true, "rain".into(), 2..5)));
     Ok(())
 }
 
@@ -354,9 +350,9 @@ fn an_error_ends_a_body_that_waits_in_yield_iter() -> Test {
 
 #[test]
 fn an_empty_iterator_costs_no_pause() -> Test {
-    let mut g = generator(async |y: &mut Yielder<u8>| {
+    let mut g = try_generator(async |y: &mut kettle_gen::TryYielder<u8>| {
         y.yield_iter([]).await;
-        y.try_yield_iter(None).await.is_ok()
+        Ok(y.try_yield_iter(None).await.is_ok())
     });
     assert_eq!(g.resume()?, Step::Returned(true));
     Ok(())

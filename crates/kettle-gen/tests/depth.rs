@@ -2,7 +2,7 @@
 //!
 //! Towers grow from the top (each storey makes the one below it when it runs) and from the bottom (a loop wraps a box).
 
-use kettle_gen::{BoxGenerator, Error, Generator, State, Step, Yielder, boxed, generator, try_generator};
+use kettle_gen::{BoxGenerator, Error, Generator, State, Step, TryYielder, Yielder, boxed, generator, try_generator};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 
@@ -138,7 +138,7 @@ fn moving_a_deep_tower_into_another_generator() {
 #[test]
 fn each_storey_may_handle_errors_on_their_way() {
     fn careful(height: u32) -> BoxGenerator<'static, (), (), u32> {
-        boxed(try_generator(async move |y: &mut Yielder<()>| {
+        boxed(try_generator(async move |y: &mut TryYielder<()>| {
             if height == 0 {
                 y.yield_(()).await;
                 return Ok(0);

@@ -1,6 +1,6 @@
 //! Bodies that raise errors: how an `Err` of a `try_generator` reaches who resumed it, and what becomes of its kind.
 
-use kettle_gen::{BoxError, Error, Generator, State, Step, Yielder, generator, try_generator};
+use kettle_gen::{BoxError, Error, Generator, State, Step, TryYielder, generator, try_generator};
 use std::fmt;
 use std::num::ParseIntError;
 
@@ -47,7 +47,7 @@ fn an_ok_is_what_it_returns() -> Test {
 
 #[test]
 fn an_error_of_the_body_keeps_its_type_and_can_be_taken_out() {
-    let mut g = try_generator(async |_: &mut Yielder<()>| -> Result<(), BoxError> { Err(Broken(3).into()) });
+    let mut g = try_generator(async |_: &mut TryYielder<()>| -> Result<(), BoxError> { Err(Broken(3).into()) });
     let error = g.resume().expect_err("it is broken");
     assert_eq!(error.to_string(), "broken 3");
     let error = error.downcast::<ParseIntError>().expect_err("another type gives the error back unchanged");
@@ -57,7 +57,7 @@ fn an_error_of_the_body_keeps_its_type_and_can_be_taken_out() {
 #[test]
 fn a_thrown_error_that_the_body_passes_on_keeps_its_kind() -> Test {
     let pass_on = || {
-        try_generator(async |y: &mut Yielder<()>| {
+        try_generator(async |y: &mut TryYielder<()>| {
             y.try_yield(()).await?;
             Ok("not reached")
         })
@@ -76,7 +76,7 @@ fn a_thrown_error_that_the_body_passes_on_keeps_its_kind() -> Test {
 
 #[test]
 fn a_body_may_make_another_error_of_the_thrown_one() -> Test {
-    let mut g = try_generator(async |y: &mut Yielder<()>| match y.try_yield(()).await {
+    let mut g = try_generator(async |y: &mut TryYielder<()>| match y.try_yield(()).await {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("while waiting: {error}").into()),
     });
@@ -89,7 +89,7 @@ fn a_body_may_make_another_error_of_the_thrown_one() -> Test {
 
 #[test]
 fn close_reports_any_other_error_that_the_body_raised() -> Test {
-    let mut g = try_generator(async |y: &mut Yielder<()>| {
+    let mut g = try_generator(async |y: &mut TryYielder<()>| {
         if y.try_yield(()).await.is_err() {
             return Err(Broken(9).into());
         }
@@ -103,7 +103,7 @@ fn close_reports_any_other_error_that_the_body_raised() -> Test {
 
 #[test]
 fn send_reports_an_error_without_the_value_that_the_body_received() -> Test {
-    let mut g = try_generator(async |y: &mut Yielder<(), String>| {
+    let mut g = try_generator(async |y: &mut TryYielder<(), String>| {
         let word = y.yield_(()).await.unwrap_or_default();
         let number: i32 = word.parse()?;
         Ok(number)

@@ -2,7 +2,7 @@
 //!
 //! Each test is one promise of the docs of `Generator`; how delegation changes it is in `delegation.rs`.
 
-use kettle_gen::{Error, Generator, State, Step, Yielder, boxed, boxed_local, generator};
+use kettle_gen::{Error, Generator, State, Step, TryYielder, Yielder, boxed, generator, local, try_generator};
 use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
@@ -24,12 +24,12 @@ fn echo() -> impl Generator<Yield = String, Send = String, Return = u32> {
 
 /// Answers errors with their text and goes on; ends by returning when it is closed.
 fn stubborn() -> impl Generator<Yield = String, Send = (), Return = &'static str> {
-    generator(async |y: &mut Yielder<String>| {
+    try_generator(async |y: &mut TryYielder<String>| {
         let mut answer = String::from("ready");
         loop {
             answer = match y.try_yield(answer).await {
                 Ok(_) => String::from("resumed"),
-                Err(error) if error.is_exit() => return "closed",
+                Err(error) if error.is_exit() => return Ok("closed"),
                 Err(error) => error.to_string(),
             };
         }
@@ -42,7 +42,7 @@ fn each_way<G: Generator>(
     check: impl Fn(&mut dyn Generator<Yield = G::Yield, Send = G::Send, Return = G::Return>),
 ) {
     check(&mut make());
-    check(&mut boxed_local(make()));
+    check(&mut local::boxed(make()));
     check(&mut Rc::new(RefCell::new(make())));
     check(&mut &mut make());
 }
@@ -166,10 +166,10 @@ fn close_before_the_start_runs_nothing() {
 
 #[test]
 fn a_body_that_yields_when_closed_ignores_the_exit_and_stays_as_it_is() -> Test {
-    let mut g = generator(async |y: &mut Yielder<u8>| {
+    let mut g = try_generator(async |y: &mut TryYielder<u8>| {
         let first = y.try_yield(1).await.is_err();
         y.yield_(2).await;
-        first
+        Ok(first)
     });
     g.resume()?;
     assert!(g.close().is_err_and(|error| error.is_ignored_exit()));
@@ -232,7 +232,15 @@ fn a_running_generator_says_so_to_every_word_and_hands_back_what_it_was_given() 
 
 #[test]
 fn a_pinned_generator_speaks_the_same_protocol() -> Test {
-    let mut g = pin!(stubborn_by_name());
+    let mut g = pin!(try_generator(async |y: &mut TryYielder<u8>| {
+        let mut count = 0;
+        loop {
+            count += 1;
+            if y.try_yield(count).await.is_err_and(|error| error.is_exit()) {
+                return Ok("closed");
+            }
+        }
+    }));
     assert_eq!(g.state(), State::Created);
     assert!(g.send(()).is_err_and(|error| error.error().is_not_started()));
     assert_eq!(g.resume()?, Step::Yielded(1));
@@ -242,19 +250,6 @@ fn a_pinned_generator_speaks_the_same_protocol() -> Test {
     assert_eq!(g.state(), State::Finished);
     assert!(g.resume().is_err_and(|error| error.is_finished()));
     Ok(())
-}
-
-/// A `Stackless` whose type is not hidden, so that its pinned form is a generator.
-fn stubborn_by_name() -> kettle_gen::Stackless<u8, (), impl Future<Output = kettle_gen::Returns<&'static str>>> {
-    generator(async |y: &mut Yielder<u8>| {
-        let mut count = 0;
-        loop {
-            count += 1;
-            if y.try_yield(count).await.is_err_and(|error| error.is_exit()) {
-                return "closed";
-            }
-        }
-    })
 }
 
 #[test]
