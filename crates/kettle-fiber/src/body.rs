@@ -1,7 +1,7 @@
 //! Owns the stackful body: a function on a stack of its own, stepped by switching to it.
 
 use crate::stack::{Place, Stack};
-use crate::yielder::{Exchange, Link, Output, Yielder};
+use crate::yielder::{Control, Exchange, Link, Output, Yielder};
 use kettle_gen::delegate::{Body, BodyStep};
 use kettle_gen::{Error, Input, State};
 use std::mem::ManuallyDrop;
@@ -28,6 +28,33 @@ pub(crate) struct FiberBody<Y, S, R> {
 }
 
 type Fiber<Y, S, R> = corosensei::Coroutine<*const Exchange<Y, S>, (), Result<R, Error>, Stack>;
+
+/// How much of a body may lie on its stack from the start.
+const MOST_CAPTURED: usize = 512;
+
+/// # Safety
+///
+/// As of `FiberBody::new`.
+unsafe fn fiber<Y, S, R, F>(stack: Stack, body: F) -> Fiber<Y, S, R>
+where
+    F: FnOnce(&mut Yielder<Y, S>) -> Result<R, Error>,
+{
+    let entry = |body: F, link: &Link<Y, S>, exchange| {
+        // SAFETY: 1. The link is this coroutine's, and a body can't keep its yielder. 2. Only `step` resumes.
+        let control = unsafe { Control::new(link, exchange) };
+        // SAFETY: the body's only one.
+        body(unsafe { control.yielder() })
+    };
+    // The switch's own start-up writes what is captured to the stack without looking where that ends.
+    if const { size_of::<F>() > MOST_CAPTURED || align_of::<F>() > 16 } {
+        let body = Box::new(body);
+        // SAFETY: by the obligation.
+        unsafe { Fiber::with_stack_unchecked(stack, move |link, exchange| entry(*body, link, exchange)) }
+    } else {
+        // SAFETY: by the obligation.
+        unsafe { Fiber::with_stack_unchecked(stack, move |link, exchange| entry(body, link, exchange)) }
+    }
+}
 
 impl<Y, S, R> FiberBody<Y, S, R> {
     /// A body that owns all it uses.
@@ -59,14 +86,9 @@ impl<Y, S, R> FiberBody<Y, S, R> {
         body: impl FnOnce(&mut Yielder<Y, S>) -> Result<R, Error>,
         unwindless: Unwindless,
     ) -> Self {
-        let entry = move |link: &Link<Y, S>, exchange: *const Exchange<Y, S>| {
-            // SAFETY: 1. The link is this coroutine's, and a body can't keep its yielder. 2. `step` is what resumes.
-            let mut yielder = unsafe { Yielder::new(link, exchange) };
-            body(&mut yielder)
-        };
         let place = stack.place();
-        // SAFETY: by the obligation.
-        let fiber = unsafe { Fiber::with_stack_unchecked(stack, entry) };
+        // SAFETY: the obligation is passed on.
+        let fiber = unsafe { fiber(stack, body) };
         Self { fiber: ManuallyDrop::new(fiber), place, catches: false, leaked: false, unwindless }
     }
 

@@ -19,15 +19,15 @@ pub(crate) const CLASSES: usize = usize::BITS as usize;
 
 impl Class {
     /// The smallest class that is not smaller than `bytes`.
+    #[inline]
     pub(crate) fn of(bytes: usize) -> Result<Self, Reason> {
-        let most = memory::physical();
         if bytes == 0 {
             return Err(Reason::Zero);
         }
         let least = bytes.max(MIN_STACK_SIZE).max(4 * memory::page());
         match least.checked_next_power_of_two() {
-            Some(size) if bytes <= most => Ok(Self(size.ilog2())),
-            _ => Err(Reason::TooLarge { bytes, most }),
+            Some(size) if bytes <= memory::physical() => Ok(Self(size.ilog2())),
+            _ => Err(Reason::TooLarge { bytes, most: memory::physical() }),
         }
     }
 

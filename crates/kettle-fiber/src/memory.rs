@@ -20,9 +20,12 @@ pub(crate) fn page() -> usize {
 
 /// The memory of the machine in bytes: no stack can use more.
 pub(crate) fn physical() -> usize {
-    // SAFETY: a question without side effects.
-    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
-    usize::try_from(pages).map_or(usize::MAX, |pages| pages.saturating_mul(page()))
+    static PHYSICAL: OnceLock<usize> = OnceLock::new();
+    *PHYSICAL.get_or_init(|| {
+        // SAFETY: a question without side effects.
+        let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+        usize::try_from(pages).map_or(usize::MAX, |pages| pages.saturating_mul(page()))
+    })
 }
 
 /// How stacks are guarded.

@@ -47,7 +47,8 @@ pub(crate) fn register(start: usize, len: usize, stack_size: usize, find_name: F
     let mut at: *const Node = CHUNKS.load(Ordering::Acquire);
     // SAFETY: nodes are never freed.
     while let Some(node) = unsafe { at.as_ref() } {
-        // 1 marks a node that is being filled: no address is below it.
+        // 1 marks a node that is being filled: no address is below it. A handler that has read the old start may see the
+        // new end: it takes a fault in a chunk that has gone for one in this, and says a wrong name.
         if node.start.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             node.end.store(start + len, Ordering::Relaxed);
             node.stack_size.store(stack_size, Ordering::Relaxed);
@@ -119,7 +120,8 @@ fn install(find_name: FindName) {
             unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
         }
     });
-    ALTERNATE.with(|alternate| alternate.ensure());
+    // Late in the exit of a thread it has gone; an overflow is a bare SIGSEGV then.
+    _ = ALTERNATE.try_with(Alternate::ensure);
 }
 
 unsafe extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {

@@ -45,7 +45,8 @@ pub(crate) fn slab(class: Class, find_name: FindName) -> Rc<Slab> {
 /// assert!(pool::usage().iter().all(|size| size.hot <= 16));
 /// ```
 pub fn keep(most: usize) {
-    POOL.with(|pool| {
+    // A thread-local's destructor may ask when the pool has gone; there is nothing to keep then.
+    _ = POOL.try_with(|pool| {
         pool.keep.set(most);
         for slab in pool.slabs.borrow().iter().flatten() {
             slab.keep(most);
@@ -85,7 +86,7 @@ pub struct Usage {
 /// assert_eq!((size.in_use, size.hot, size.peak), (0, 1, 1));
 /// ```
 pub fn usage() -> Vec<Usage> {
-    POOL.with(|pool| {
+    let usage = POOL.try_with(|pool| {
         let slabs = pool.slabs.borrow();
         let usage = slabs.iter().flatten().map(|slab| {
             let count = slab.count();
@@ -99,7 +100,8 @@ pub fn usage() -> Vec<Usage> {
             }
         });
         usage.collect()
-    })
+    });
+    usage.unwrap_or_default()
 }
 
 /// How this process guards its stacks.

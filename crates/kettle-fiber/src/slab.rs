@@ -151,10 +151,10 @@ impl Slab {
     pub(crate) fn keep(&self, most: usize) {
         self.keep.set(most);
         let mut hot = self.hot.borrow_mut();
-        while hot.len() > most {
-            if let Some(slot) = hot.pop() {
-                self.cool(slot);
-            }
+        // Those that were used last are at the end, and stay.
+        let surplus = hot.len().saturating_sub(most);
+        for slot in hot.drain(..surplus) {
+            self.cool(slot);
         }
     }
 

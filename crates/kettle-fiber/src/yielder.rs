@@ -48,33 +48,63 @@ impl<Y, S> Exchange<Y, S> {
 /// What the switch carries in.
 pub(crate) type Link<Y, S> = corosensei::Yielder<*const Exchange<Y, S>, ()>;
 
+/// What a yielder speaks through. Lies in the body's first frame.
+pub(crate) struct Control<Y, S> {
+    link: *const Link<Y, S>,
+    /// The exchange of the resume that is under way. There is none while the body is being dropped.
+    exchange: Cell<*const Exchange<Y, S>>,
+}
+
+impl<Y, S> Control<Y, S> {
+    /// # Safety
+    ///
+    /// 1. `link` is the coroutine's own, and this value is used on its stack only, until the body ends.
+    /// 2. `exchange` came in through it, and so will one at each further resume, alive until the next pause.
+    pub(crate) unsafe fn new(link: &Link<Y, S>, exchange: *const Exchange<Y, S>) -> Self {
+        Self { link, exchange: Cell::new(exchange) }
+    }
+
+    /// The yielder that speaks through this.
+    ///
+    /// # Safety
+    ///
+    /// Handed to the coroutine's body alone, as its only one.
+    pub(crate) unsafe fn yielder(&self) -> &mut Yielder<Y, S> {
+        const { assert!(size_of::<Yielder<Y, S>>() == 0 && align_of::<Yielder<Y, S>>() == 1) };
+        let nothing = ptr::with_exposed_provenance_mut::<Yielder<Y, S>>(ptr::from_ref(self).expose_provenance());
+        // SAFETY: a pointer that is not null is valid for an access to nothing.
+        unsafe { &mut *nothing }
+    }
+}
+
 /// A body's side of a coroutine: `yield`, and `yield from`, at any call depth.
 ///
 /// Hand it down by `&mut` to whatever function has something to yield; when it has to be named, `&mut Yielder<i32>`
 /// yields numbers, and `&mut Yielder<i32, String>` is sent strings.
 ///
 /// While the body unwinds it can't pause any more: then [`yield_`](Self::yield_) drops the value and gives `None`, and
-/// [`try_yield`](Self::try_yield) is told to end.
+/// [`try_yield`](Self::try_yield) is told to end. (A body that was resumed by a destructor in the middle of a panic, and
+/// panics itself, can't be told from one that doesn't: it must not yield in destructors.)
+// As that of a stackless body it has no size: the reference's address says which coroutine it is, so that swapping two
+// yielders swaps nothing.
 pub struct Yielder<Y, S = ()> {
-    link: *const Link<Y, S>,
-    exchange: *const Exchange<Y, S>,
-    types: PhantomData<fn(Y) -> S>,
+    /// It stays on its thread.
+    types: PhantomData<(fn(Y) -> S, *const ())>,
 }
 
 impl<Y, S> Yielder<Y, S> {
-    /// # Safety
-    ///
-    /// 1. `link` is the coroutine's own, and this value is used on its stack only, until the body ends.
-    /// 2. `exchange` came in through it, and so will one at each further resume, alive until the next pause.
-    pub(crate) unsafe fn new(link: &Link<Y, S>, exchange: *const Exchange<Y, S>) -> Self {
-        Self { link, exchange, types: PhantomData }
+    #[inline(always)]
+    fn control(&self) -> &Control<Y, S> {
+        let control = ptr::with_exposed_provenance::<Control<Y, S>>(ptr::from_ref(self).addr());
+        // SAFETY: yielders come from `Control::yielder`, which exposed it, and can't be moved to another address. The
+        // body that was handed this one runs, so the control in its first frame lives.
+        unsafe { &*control }
     }
 
-    /// The exchange of the resume that is under way. There is none while the body is being dropped.
     #[inline(always)]
     fn exchange(&self) -> Option<&Exchange<Y, S>> {
-        // SAFETY: null, or by obligation 2 of `new` the exchange of a resume that has not returned: the body runs.
-        unsafe { self.exchange.as_ref() }
+        // SAFETY: null, or by obligation 2 of `Control::new` the exchange of a resume that has not returned.
+        unsafe { self.control().exchange.get().as_ref() }
     }
 
     /// Whether a pause would switch away from a panic that is under way in this body.
@@ -90,9 +120,10 @@ impl<Y, S> Yielder<Y, S> {
             exchange.output.set(Some(output));
             exchange.catches.set(catches);
         }
-        self.exchange = ptr::null();
-        // SAFETY: obligation 1 of `new`: the body runs on this stack, so the link lives.
-        self.exchange = unsafe { &*self.link }.suspend(());
+        let control = self.control();
+        control.exchange.set(ptr::null());
+        // SAFETY: obligation 1 of `Control::new`: the body runs on this stack, so the link lives.
+        control.exchange.set(unsafe { &*control.link }.suspend(()));
         let exchange = self.exchange().expect("invariant: a resume brings an exchange");
         exchange.input.take().expect("invariant: a resume brings an input")
     }

@@ -334,13 +334,19 @@ impl<Y, S> Chain<Y, S> {
     }
 
     /// Closes what is suspended, with nobody to hear the result, and drops it: Python's finalisation.
+    ///
+    /// # Panics
+    ///
+    /// With what a destructor panics; all is finished nevertheless.
     #[inline(always)]
     pub fn finalise<R, B: Body<Y, S, R>>(&mut self, mut body: Pin<&mut B>) {
         if B::MAY_CATCH && (body.wants_close() || !self.is_empty()) {
             self.close_unheard(body.as_mut());
         }
         if let Some(frames) = self.frames.take() {
-            finalise_all(frames);
+            let guard = FinishOnPanic { body: body.as_mut(), types: PhantomData };
+            close_all(frames);
+            mem::forget(guard);
         }
         body.finish();
     }
@@ -348,7 +354,9 @@ impl<Y, S> Chain<Y, S> {
     #[cold]
     #[inline(never)]
     fn close_unheard<R, B: Body<Y, S, R>>(&mut self, body: Pin<&mut B>) {
-        drop(self.drive(body, Input::Throw(Error::exit()), None));
+        let mut guard = FinishOnPanic { body, types: PhantomData };
+        drop(self.drive(guard.body.as_mut(), Input::Throw(Error::exit()), None));
+        mem::forget(guard);
     }
 }
 
@@ -450,6 +458,14 @@ fn finalise_above<Y, S>(frames: &mut Vec<Frame<Y, S>>, depth: usize) {
             frame.0.finalise();
         }
     }
+}
+
+/// Closes all of a chain as a root does that has no code to see how it ends, and finalises what is left.
+#[cold]
+#[inline(never)]
+fn close_all<Y, S>(frames: Frames<Y, S>) {
+    let (frames, _) = run(frames, Input::Throw(Error::exit()), None);
+    finalise_all(frames);
 }
 
 #[cold]

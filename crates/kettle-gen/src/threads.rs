@@ -13,12 +13,18 @@ pub struct Anywhere;
 pub struct Here(PhantomData<*const ()>);
 
 /// Whether a generator that goes where `Self` says may delegate to `G`.
+///
+/// # Safety
+///
+/// `G` and what it returns may go where `Self` says.
 #[diagnostic::on_unimplemented(
     message = "a generator that may change threads can't delegate to `{G}`, which may not",
     note = "make the delegating generator by `local::generator`"
 )]
-pub trait Admits<G> {}
+pub unsafe trait Admits<G> {}
 
-impl<G: Generator<Return: Send> + Send> Admits<G> for Anywhere {}
+// SAFETY: they are `Send`.
+unsafe impl<G: Generator<Return: Send> + Send> Admits<G> for Anywhere {}
 
-impl<G> Admits<G> for Here {}
+// SAFETY: anything may stay where it is.
+unsafe impl<G> Admits<G> for Here {}
