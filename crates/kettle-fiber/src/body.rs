@@ -1,7 +1,8 @@
 //! Owns the stackful body: a function on a stack of its own, stepped by switching to it.
 
+use crate::exchange::{Exchange, Rare};
 use crate::stack::{Place, Stack};
-use crate::yielder::{Control, Exchange, Link, Output, Yielder};
+use crate::yielder::{Control, Link, Yielder};
 use kettle_gen::delegate::{Body, BodyStep};
 use kettle_gen::{Error, Input, State};
 use std::mem::ManuallyDrop;
@@ -101,6 +102,18 @@ impl<Y, S, R> FiberBody<Y, S, R> {
         unsafe { self.place.name() }
     }
 
+    #[cold]
+    fn rare(mut self: Pin<&mut Self>, exchange: &Exchange<Y, S>) -> BodyStep<Y, S, R> {
+        match exchange.rare().expect("invariant: a body that pauses says why") {
+            Rare::Delegated(frame) => BodyStep::Delegated(frame),
+            Rare::Raised(error) => {
+                self.as_mut().finish();
+                let (error, value) = error.into_parts();
+                BodyStep::Raised(error, value)
+            }
+        }
+    }
+
     /// Where panics abort a suspended function can't be unwound.
     fn give_up(&mut self) {
         if self.unwindless == Unwindless::Abort {
@@ -122,16 +135,10 @@ unsafe impl<Y, S, R> Body<Y, S, R> for FiberBody<Y, S, R> {
             corosensei::CoroutineResult::Return(Ok(value)) => BodyStep::Returned(value),
             corosensei::CoroutineResult::Return(Err(error)) => BodyStep::Raised(error, None),
             corosensei::CoroutineResult::Yield(()) => {
-                let (output, catches) = exchange.into_output();
-                self.catches = catches;
-                match output.expect("invariant: a body that pauses says why") {
-                    Output::Yielded(value) => BodyStep::Yielded(value),
-                    Output::Delegated(frame) => BodyStep::Delegated(frame),
-                    Output::Raised(error) => {
-                        self.as_mut().finish();
-                        let (error, value) = error.into_parts();
-                        BodyStep::Raised(error, value)
-                    }
+                self.catches = exchange.catches();
+                match exchange.value() {
+                    Some(value) => BodyStep::Yielded(value),
+                    None => self.rare(&exchange),
                 }
             }
         }

@@ -7,6 +7,7 @@ mod overflow;
 mod slab;
 pub mod pool;
 mod stack;
+mod exchange;
 mod yielder;
 mod body;
 mod coroutine;

@@ -1,49 +1,17 @@
-//! Owns what a stackful body speaks through: the [`Yielder`], and the exchange behind it.
+//! Owns what a stackful body speaks through: the [`Yielder`].
 //!
-//! As with the stackless body the values lie in the frame of the resume, which is hot; the switch carries its address.
 //! A plain word's yield never sees an error: a body that waits there is unwound instead of being resumed with it.
+//!
+//! The unsafe code of this module is finding the control behind a yielder, and the link and the exchange behind that.
 
-use kettle_gen::delegate::{Delegate, Frame};
+use crate::exchange::{Exchange, Rare};
+use kettle_gen::delegate::Delegate;
 use kettle_gen::{Error, Generator, Input, SendError};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
 use std::thread;
-
-/// Where a body and its resumer meet during one step.
-pub(crate) struct Exchange<Y, S> {
-    input: Cell<Option<Input<S>>>,
-    output: Cell<Option<Output<Y, S>>>,
-    catches: Cell<bool>,
-    /// Whether the resumer was unwinding when it resumed.
-    unwinding: bool,
-}
-
-/// Why a body paused.
-pub(crate) enum Output<Y, S> {
-    Yielded(Y),
-    Delegated(Frame<Y, S>),
-    /// An error from a plain word: the body is not resumed, but unwound.
-    Raised(SendError<S>),
-}
-
-impl<Y, S> Exchange<Y, S> {
-    #[inline(always)]
-    pub(crate) fn new(input: Input<S>) -> Self {
-        Self {
-            input: Cell::new(Some(input)),
-            output: Cell::new(None),
-            catches: Cell::new(false),
-            unwinding: thread::panicking(),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn into_output(self) -> (Option<Output<Y, S>>, bool) {
-        (self.output.into_inner(), self.catches.get())
-    }
-}
 
 /// What the switch carries in.
 pub(crate) type Link<Y, S> = corosensei::Yielder<*const Exchange<Y, S>, ()>;
@@ -110,22 +78,21 @@ impl<Y, S> Yielder<Y, S> {
     /// Whether a pause would switch away from a panic that is under way in this body.
     #[inline(always)]
     fn unwinds(&self) -> bool {
-        thread::panicking() && self.exchange().is_none_or(|exchange| !exchange.unwinding)
+        thread::panicking() && self.exchange().is_none_or(|exchange| !exchange.unwinding())
     }
 
     #[inline(always)]
-    fn pause(&mut self, output: Output<Y, S>, catches: bool) -> Input<S> {
+    fn pause(&mut self, put: impl FnOnce(&Exchange<Y, S>)) -> Input<S> {
         // Without an exchange the body has caught the unwinding that was to drop it. It is unwound again from here.
         if let Some(exchange) = self.exchange() {
-            exchange.output.set(Some(output));
-            exchange.catches.set(catches);
+            put(exchange);
         }
         let control = self.control();
         control.exchange.set(ptr::null());
         // SAFETY: obligation 1 of `Control::new`: the body runs on this stack, so the link lives.
         control.exchange.set(unsafe { &*control.link }.suspend(()));
         let exchange = self.exchange().expect("invariant: a resume brings an exchange");
-        exchange.input.take().expect("invariant: a resume brings an input")
+        exchange.take().expect("invariant: a resume brings an input")
     }
 
     /// Hands out a value and pauses. Gives `Some(value)` if the coroutine is resumed by `send`, else `None`.
@@ -148,7 +115,7 @@ impl<Y, S> Yielder<Y, S> {
         if self.unwinds() {
             return None;
         }
-        match self.pause(Output::Yielded(value), false) {
+        match self.pause(|exchange| exchange.put(value, false)) {
             Input::Send(value) => Some(value),
             // An error unwinds the body instead of coming here.
             Input::Next | Input::Throw(_) => None,
@@ -167,7 +134,7 @@ impl<Y, S> Yielder<Y, S> {
         if self.unwinds() {
             return Err(Error::exit());
         }
-        match self.pause(Output::Yielded(value), true) {
+        match self.pause(|exchange| exchange.put(value, true)) {
             Input::Next => Ok(None),
             Input::Send(value) => Ok(Some(value)),
             Input::Throw(error) => Err(error),
@@ -210,7 +177,7 @@ impl<Y, S> Yielder<Y, S> {
         // SAFETY: 1. `delegate` lies on this stack: the function that holds it does not go on before the delegate has
         // ended, and unwinding drops it. 2. A coroutine stays on its thread, and with it its chain.
         let frame = unsafe { delegate.frame() };
-        match self.pause(Output::Delegated(frame), catches) {
+        match self.pause(|exchange| exchange.put_rare(Rare::Delegated(frame), catches)) {
             Input::Throw(error) => Err(error),
             Input::Next | Input::Send(_) => {
                 Ok(delegate.take_result().expect("invariant: a delegator is resumed when its delegate has ended"))
@@ -228,7 +195,8 @@ impl<Y, S> Yielder<Y, S> {
                 return;
             }
             if let Some(value) = self.yield_(value) {
-                self.pause(Output::Raised(SendError::new(Error::no_send(), Some(value))), false);
+                let error = SendError::new(Error::no_send(), Some(value));
+                self.pause(|exchange| exchange.put_rare(Rare::Raised(error), false));
                 unreachable!("a body that raised is unwound");
             }
         }
