@@ -2,14 +2,16 @@
 //!
 //! `KETTLE_DEPTH` sets another depth; a million stackful bodies need 4.3 GB.
 
-use kettle_fiber::{Builder, Coroutine, MIN_STACK_SIZE, Yielder};
+use kettle_fiber::{Builder, Coroutine, Guards, MIN_STACK_SIZE, Yielder, pool};
 use kettle_gen::{Generator, Step, local};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 fn depth() -> u32 {
-    std::env::var("KETTLE_DEPTH").map_or(100_000, |depth| depth.parse().expect("KETTLE_DEPTH is a number"))
+    // Mapped guards end near 30,000, for all threads together.
+    let default = if pool::guards() == Guards::Light { 100_000 } else { 5_000 };
+    std::env::var("KETTLE_DEPTH").map_or(default, |depth| depth.parse().expect("KETTLE_DEPTH is a number"))
 }
 
 /// Counts its storeys as they are dropped, and checks that they go innermost first.
