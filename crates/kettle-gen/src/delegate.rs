@@ -107,6 +107,9 @@ trait Link<Y, S> {
     fn step(&self, input: Input<S>, waker: Option<&Waker>) -> FrameStep<Y, S>;
     fn take_error(&self) -> Option<Error>;
     fn take_chain(&self) -> Option<Frames<Y, S>>;
+    fn give_chain(&self, frames: Frames<Y, S>);
+    fn close_unheard(&self);
+    fn finish(&self);
     fn finalise(&self);
     fn is_finalised(&self) -> bool;
 }
@@ -161,6 +164,26 @@ impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
 
     fn take_chain(&self) -> Option<Frames<Y, S>> {
         self.chain.borrow_mut().frames.take()
+    }
+
+    fn give_chain(&self, frames: Frames<Y, S>) {
+        self.chain.borrow_mut().frames = Some(frames);
+    }
+
+    fn close_unheard(&self) {
+        self.pinned(|body| {
+            let mut chain = self.chain.borrow_mut();
+            if body.wants_close() || !chain.is_empty() {
+                drop(chain.drive(body, Input::Throw(Error::exit()), None));
+            }
+        });
+    }
+
+    fn finish(&self) {
+        if !self.finalised.replace(true) {
+            self.pinned(B::finish);
+            drop(self.result.take());
+        }
     }
 
     fn finalise(&self) {
@@ -324,10 +347,13 @@ impl<Y, S> Chain<Y, S> {
                     Run::Ended(next, value) => (input, refused) = (next, value),
                 }
             }
+            // Each by itself: moved as a whole, a step is read in larger pieces than it was written in.
             match step(body.as_mut(), input, waker) {
-                BodyStep::Delegated(frame) => self.frames = Some(push(self.frames.take(), frame)),
+                BodyStep::Yielded(value) => return BodyStep::Yielded(value),
+                BodyStep::Returned(value) => return BodyStep::Returned(value),
                 BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
-                ended => return ended,
+                BodyStep::Waiting(value) => return BodyStep::Waiting(value),
+                BodyStep::Delegated(frame) => self.frames = Some(push(self.frames.take(), frame)),
             }
             input = Input::Next;
         }
@@ -356,6 +382,10 @@ impl<Y, S> Chain<Y, S> {
     fn close_unheard<R, B: Body<Y, S, R>>(&mut self, body: Pin<&mut B>) {
         let mut guard = FinishOnPanic { body, types: PhantomData };
         drop(self.drive(guard.body.as_mut(), Input::Throw(Error::exit()), None));
+        // It ignored that, and goes all the same.
+        if let Some(frames) = self.frames.take() {
+            give_up(*frames);
+        }
         mem::forget(guard);
     }
 }
@@ -411,13 +441,15 @@ fn run<Y, S>(frames: Frames<Y, S>, mut input: Input<S>, waker: Option<&Waker>) -
             }
             FrameStep::Yielded(_) => {
                 closing -= 1;
-                finalise_above(frames, closing);
+                give_up(frames.split_off(closing));
                 Input::Throw(Error::ignored_exit())
             }
             FrameStep::Returned => {
-                frames.pop();
+                let ended = frames.pop();
                 if frames.len() < closing {
                     closing = frames.len();
+                    // The exit goes on to the delegator, and not what the delegate returned to it.
+                    drop(ended.and_then(|frame| frame.0.take_error()));
                     Input::Throw(Error::exit())
                 } else {
                     Input::Next
@@ -451,21 +483,33 @@ fn push<Y, S>(frames: Option<Frames<Y, S>>, frame: Frame<Y, S>) -> Frames<Y, S> 
     frames
 }
 
-/// Finalises the innermost generators down to a depth, innermost first.
-fn finalise_above<Y, S>(frames: &mut Vec<Frame<Y, S>>, depth: usize) {
-    while frames.len() > depth {
-        if let Some(frame) = frames.pop() {
-            frame.0.finalise();
-        }
-    }
-}
-
 /// Closes all of a chain as a root does that has no code to see how it ends, and finalises what is left.
 #[cold]
 #[inline(never)]
 fn close_all<Y, S>(frames: Frames<Y, S>) {
     let (frames, _) = run(frames, Input::Throw(Error::exit()), None);
-    finalise_all(frames);
+    give_up(*frames);
+}
+
+/// Finalises the first generator, which delegates to the second, and so on: its delegator has let go of it.
+///
+/// It is closed through those that it delegates to. If it ignores that, its delegate has lost its owner in turn.
+fn give_up<Y, S>(frames: Vec<Frame<Y, S>>) {
+    if frames.is_empty() {
+        return;
+    }
+    let mut frames = frames.into_iter();
+    let mut given_up = FinaliseOnPanic(Some(Frames::default()));
+    while let Some(frame) = frames.next() {
+        let link = Rc::clone(&frame.0);
+        given_up.frames().push(frame);
+        link.give_chain(Box::new(frames.collect()));
+        link.close_unheard();
+        frames = link.take_chain().unwrap_or_default().into_iter();
+    }
+    while let Some(frame) = given_up.frames().pop() {
+        frame.0.finish();
+    }
 }
 
 #[cold]
