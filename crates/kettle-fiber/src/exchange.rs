@@ -9,7 +9,7 @@
 use kettle_gen::delegate::Frame;
 use kettle_gen::{Error, Input, SendError};
 use std::cell::{Cell, UnsafeCell};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::thread;
 
 /// Where a body and its resumer meet during one step.
@@ -21,8 +21,9 @@ pub(crate) struct Exchange<Y, S> {
     unwinding: bool,
     sent: UnsafeCell<MaybeUninit<S>>,
     value: UnsafeCell<MaybeUninit<Y>>,
-    thrown: Cell<Option<Error>>,
-    rare: Cell<Option<Rare<Y, S>>>,
+    // Dropped by the tags, so that leaving an exchange needs no more code than looking at those.
+    thrown: Cell<Option<ManuallyDrop<Error>>>,
+    rare: Cell<Option<ManuallyDrop<Rare<Y, S>>>>,
 }
 
 /// What the resume brought and nobody has taken.
@@ -59,7 +60,7 @@ impl<Y, S> Exchange<Y, S> {
         let (brings, sent, thrown) = match input {
             Input::Next => (Brings::Next, MaybeUninit::uninit(), None),
             Input::Send(value) => (Brings::Sent, MaybeUninit::new(value), None),
-            Input::Throw(error) => (Brings::Thrown, MaybeUninit::uninit(), Some(error)),
+            Input::Throw(error) => (Brings::Thrown, MaybeUninit::uninit(), Some(ManuallyDrop::new(error))),
         };
         Self {
             brings: Cell::new(brings),
@@ -89,7 +90,7 @@ impl<Y, S> Exchange<Y, S> {
 
     /// Hands out something else, likewise.
     pub(crate) fn put_rare(&self, rare: Rare<Y, S>, catches: bool) {
-        self.rare.set(Some(rare));
+        self.rare.set(Some(ManuallyDrop::new(rare)));
         self.holds.set(Holds::Rare);
         self.catches.set(catches);
     }
@@ -102,8 +103,18 @@ impl<Y, S> Exchange<Y, S> {
             Brings::Next => Some(Input::Next),
             // SAFETY: the tag said so, and is gone.
             Brings::Sent => Some(Input::Send(unsafe { (*self.sent.get()).assume_init_read() })),
-            Brings::Thrown => self.thrown.take().map(Input::Throw),
+            Brings::Thrown => self.thrown.take().map(|error| Input::Throw(ManuallyDrop::into_inner(error))),
         }
+    }
+
+    /// The same, for a yield that does not see errors: a body that waits there is not resumed with one.
+    #[inline(always)]
+    pub(crate) fn take_sent(&self) -> Option<S> {
+        if self.brings.replace(Brings::Nothing) != Brings::Sent {
+            return None;
+        }
+        // SAFETY: the tag said so, and is gone.
+        Some(unsafe { (*self.sent.get()).assume_init_read() })
     }
 
     /// The value that the body handed out.
@@ -120,7 +131,7 @@ impl<Y, S> Exchange<Y, S> {
     /// What else the body handed out.
     pub(crate) fn rare(&self) -> Option<Rare<Y, S>> {
         self.holds.set(Holds::Nothing);
-        self.rare.take()
+        self.rare.take().map(ManuallyDrop::into_inner)
     }
 
     /// Whether the yield that handed it out wants to see errors.
@@ -133,9 +144,19 @@ impl<Y, S> Exchange<Y, S> {
 impl<Y, S> Drop for Exchange<Y, S> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.brings.get() != Brings::Nothing {
-            drop(self.take());
+        if !matches!(self.brings.get(), Brings::Nothing | Brings::Next) || self.holds.get() != Holds::Nothing {
+            self.clear();
         }
+    }
+}
+
+impl<Y, S> Exchange<Y, S> {
+    /// Drops what nobody has taken.
+    #[cold]
+    #[inline(never)]
+    fn clear(&mut self) {
+        drop(self.take());
         drop(self.value());
+        drop(self.rare());
     }
 }

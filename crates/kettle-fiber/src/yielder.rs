@@ -82,7 +82,7 @@ impl<Y, S> Yielder<Y, S> {
     }
 
     #[inline(always)]
-    fn pause(&mut self, put: impl FnOnce(&Exchange<Y, S>)) -> Input<S> {
+    fn pause(&mut self, put: impl FnOnce(&Exchange<Y, S>)) -> &Exchange<Y, S> {
         // Without an exchange the body has caught the unwinding that was to drop it. It is unwound again from here.
         if let Some(exchange) = self.exchange() {
             put(exchange);
@@ -91,8 +91,7 @@ impl<Y, S> Yielder<Y, S> {
         control.exchange.set(ptr::null());
         // SAFETY: obligation 1 of `Control::new`: the body runs on this stack, so the link lives.
         control.exchange.set(unsafe { &*control.link }.suspend(()));
-        let exchange = self.exchange().expect("invariant: a resume brings an exchange");
-        exchange.take().expect("invariant: a resume brings an input")
+        self.exchange().expect("invariant: a resume brings an exchange")
     }
 
     /// Hands out a value and pauses. Gives `Some(value)` if the coroutine is resumed by `send`, else `None`.
@@ -115,11 +114,7 @@ impl<Y, S> Yielder<Y, S> {
         if self.unwinds() {
             return None;
         }
-        match self.pause(|exchange| exchange.put(value, false)) {
-            Input::Send(value) => Some(value),
-            // An error unwinds the body instead of coming here.
-            Input::Next | Input::Throw(_) => None,
-        }
+        self.pause(|exchange| exchange.put(value, false)).take_sent()
     }
 
     /// Like [`yield_`](Self::yield_), with the error that is thrown here, if one is, for the body to handle.
@@ -134,10 +129,10 @@ impl<Y, S> Yielder<Y, S> {
         if self.unwinds() {
             return Err(Error::exit());
         }
-        match self.pause(|exchange| exchange.put(value, true)) {
-            Input::Next => Ok(None),
-            Input::Send(value) => Ok(Some(value)),
-            Input::Throw(error) => Err(error),
+        match self.pause(|exchange| exchange.put(value, true)).take() {
+            Some(Input::Next) | None => Ok(None),
+            Some(Input::Send(value)) => Ok(Some(value)),
+            Some(Input::Throw(error)) => Err(error),
         }
     }
 
@@ -177,11 +172,9 @@ impl<Y, S> Yielder<Y, S> {
         // SAFETY: 1. `delegate` lies on this stack: the function that holds it does not go on before the delegate has
         // ended, and unwinding drops it. 2. A coroutine stays on its thread, and with it its chain.
         let frame = unsafe { delegate.frame() };
-        match self.pause(|exchange| exchange.put_rare(Rare::Delegated(frame), catches)) {
-            Input::Throw(error) => Err(error),
-            Input::Next | Input::Send(_) => {
-                Ok(delegate.take_result().expect("invariant: a delegator is resumed when its delegate has ended"))
-            }
+        match self.pause(|exchange| exchange.put_rare(Rare::Delegated(frame), catches)).take() {
+            Some(Input::Throw(error)) => Err(error),
+            _ => Ok(delegate.take_result().expect("invariant: a delegator is resumed when its delegate has ended")),
         }
     }
 
