@@ -1,6 +1,6 @@
 //! Owns what the driver and all bodies of one run share: slots, trace and limits; and the operations on a slot.
 //!
-//! Here are the rules that are the tool's and not the library's (the corpus README names them): a generator in a slot
+//! Here are the rules that are the tool's and not the library's (`README.md` says why): a generator in a slot
 //! has several owners, one that has ended answers `return null`, and a `StopIteration` is an error like others.
 //!
 //! Invariant: no generator is dropped or resumed while the table of slots is borrowed, for either runs bodies.

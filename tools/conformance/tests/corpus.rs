@@ -50,3 +50,8 @@ fn random_scenarios_run_as_on_cpython() {
 fn every_short_script_runs_as_on_cpython() {
     judge(CORPORA[3], 30_576);
 }
+
+#[test]
+fn scenarios_that_once_went_wrong_run_as_on_cpython() {
+    judge(CORPORA[4], 1);
+}

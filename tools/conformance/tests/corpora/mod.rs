@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// The files, smallest first but for the listings.
-pub(crate) const CORPORA: [&str; 4] = ["hand.jsonl", "listings.jsonl", "public.jsonl.gz", "matrix.jsonl.gz"];
+/// The files.
+pub(crate) const CORPORA: [&str; 5] =
+    ["hand.jsonl", "listings.jsonl", "public.jsonl.gz", "matrix.jsonl.gz", "own.jsonl"];
 
 /// A corpus.
 pub(crate) struct Corpus {
