@@ -1,0 +1,92 @@
+//! A backtrace that is taken inside a coroutine goes on into whoever resumed it.
+
+use kettle_fiber::{Builder, Coroutine, Yielder, scoped};
+use std::backtrace::Backtrace;
+use std::hint::black_box;
+
+/// Formatting a backtrace takes some 24 KiB of stack.
+fn roomy() -> Builder {
+    Builder::new().stack_size(256 * 1024)
+}
+
+#[inline(never)]
+fn the_body(y: &mut Yielder<String>) {
+    loop {
+        let trace = Backtrace::force_capture();
+        y.yield_(black_box(trace.to_string()));
+    }
+}
+
+fn coroutine() -> Coroutine<String> {
+    roomy().coroutine(the_body).unwrap()
+}
+
+#[inline(never)]
+fn the_first_resumer(co: &mut Coroutine<String>) -> String {
+    black_box(co.next().unwrap())
+}
+
+#[inline(never)]
+fn the_second_resumer(co: &mut Coroutine<String>) -> String {
+    black_box(co.next().unwrap())
+}
+
+/// Whether all these functions are in the trace, in this order.
+#[track_caller]
+fn assert_frames(trace: &str, names: &[&str]) {
+    let mut rest = trace;
+    for name in names {
+        let Some(at) = rest.find(&format!("backtrace::{name}")) else {
+            panic!("no {name} in its place:\n{trace}");
+        };
+        rest = &rest[at + name.len()..];
+    }
+}
+
+#[test]
+fn a_backtrace_shows_who_resumed() {
+    let mut co = coroutine();
+    let trace = the_first_resumer(&mut co);
+    assert_frames(&trace, &["the_body", "the_first_resumer", "a_backtrace_shows_who_resumed"]);
+    assert!(!trace.contains("the_second_resumer"));
+}
+
+#[test]
+fn it_is_the_present_resumer_that_it_shows() {
+    let mut co = coroutine();
+    the_first_resumer(&mut co);
+    let trace = the_second_resumer(&mut co);
+    assert_frames(&trace, &["the_body", "the_second_resumer"]);
+    assert!(!trace.contains("the_first_resumer"));
+}
+
+#[inline(never)]
+fn the_middle(mut inner: Coroutine<String>, y: &mut Yielder<String>) {
+    let trace = the_first_resumer(&mut inner);
+    y.yield_(black_box(trace));
+}
+
+#[test]
+fn it_goes_through_coroutines_that_resume_coroutines() {
+    let inner = coroutine();
+    let mut outer = roomy().coroutine(|y: &mut Yielder<String>| the_middle(inner, y)).unwrap();
+    let trace = the_second_resumer_of_any(&mut outer);
+    assert_frames(&trace, &["the_body", "the_first_resumer", "the_middle", "the_second_resumer_of_any"]);
+}
+
+#[inline(never)]
+fn the_second_resumer_of_any(co: &mut dyn Iterator<Item = String>) -> String {
+    black_box(co.next().unwrap())
+}
+
+#[test]
+fn it_works_in_scopes_and_through_delegation() {
+    let traces: Vec<_> =
+        roomy().scoped(the_body, |mut co| (0..3).map(|_| the_second_resumer_of_any(&mut co)).collect()).unwrap();
+    traces.iter().for_each(|trace: &String| assert_frames(trace, &["the_body", "the_second_resumer_of_any"]));
+    let body = |y: &mut Yielder<String>| y.yield_from(coroutine());
+    scoped(body, |mut co| {
+        // The resumer reaches the innermost body directly: the delegator's frames lie asleep on its own stack.
+        assert_frames(&the_second_resumer_of_any(&mut co), &["the_body", "the_second_resumer_of_any"]);
+    });
+}
