@@ -102,6 +102,47 @@ impl<Y, S, R> FiberBody<Y, S, R> {
         unsafe { self.place.name() }
     }
 
+    /// Switches to the function, and back when it pauses or ends; gives how it ended.
+    #[inline(always)]
+    fn switch(&mut self, exchange: &Exchange<Y, S>) -> Option<Result<R, Error>> {
+        match self.fiber.resume(ptr::from_ref(exchange)) {
+            corosensei::CoroutineResult::Return(result) => Some(result),
+            corosensei::CoroutineResult::Yield(()) => {
+                self.catches = exchange.catches();
+                None
+            }
+        }
+    }
+
+    /// The same as [`step`](Body::step), the short way for what happens most: a value.
+    ///
+    /// What happens now and then is put together and told apart again once more, which costs as much as a switch.
+    #[inline(always)]
+    pub(crate) fn step_to_value(mut self: Pin<&mut Self>, input: Input<S>) -> Result<Y, BodyStep<Y, S, R>> {
+        let exchange = Exchange::new(input);
+        let ended = self.switch(&exchange);
+        if ended.is_none()
+            && let Some(value) = exchange.value()
+        {
+            return Ok(value);
+        }
+        Err(self.not_a_value(ended, &exchange))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn not_a_value(
+        self: Pin<&mut Self>,
+        ended: Option<Result<R, Error>>,
+        exchange: &Exchange<Y, S>,
+    ) -> BodyStep<Y, S, R> {
+        match ended {
+            Some(Ok(value)) => BodyStep::Returned(value),
+            Some(Err(error)) => BodyStep::Raised(error, None),
+            None => self.rare(exchange),
+        }
+    }
+
     #[cold]
     fn rare(mut self: Pin<&mut Self>, exchange: &Exchange<Y, S>) -> BodyStep<Y, S, R> {
         match exchange.rare().expect("invariant: a body that pauses says why") {
@@ -128,19 +169,15 @@ impl<Y, S, R> FiberBody<Y, S, R> {
 
 // SAFETY: finishing unwinds the function, which drops all that it holds.
 unsafe impl<Y, S, R> Body<Y, S, R> for FiberBody<Y, S, R> {
-    #[inline(always)]
     fn step(mut self: Pin<&mut Self>, input: Input<S>, _: Option<&Waker>) -> BodyStep<Y, S, R> {
         let exchange = Exchange::new(input);
-        match self.fiber.resume(ptr::from_ref(&exchange)) {
-            corosensei::CoroutineResult::Return(Ok(value)) => BodyStep::Returned(value),
-            corosensei::CoroutineResult::Return(Err(error)) => BodyStep::Raised(error, None),
-            corosensei::CoroutineResult::Yield(()) => {
-                self.catches = exchange.catches();
-                match exchange.value() {
-                    Some(value) => BodyStep::Yielded(value),
-                    None => self.rare(&exchange),
-                }
-            }
+        match self.switch(&exchange) {
+            Some(Ok(value)) => BodyStep::Returned(value),
+            Some(Err(error)) => BodyStep::Raised(error, None),
+            None => match exchange.value() {
+                Some(value) => BodyStep::Yielded(value),
+                None => self.rare(&exchange),
+            },
         }
     }
 

@@ -1,8 +1,8 @@
 //! Owns the owned coroutine: a stackful generator that can be stored, returned and moved.
 
 use crate::body::FiberBody;
-use kettle_gen::delegate::{Body, Chain};
-use kettle_gen::{Error, Generator, SendError, State, Step, Taken, root};
+use kettle_gen::delegate::{Body, BodyStep, Chain};
+use kettle_gen::{Error, Generator, Input, SendError, State, Step, Taken, root};
 use std::fmt;
 use std::iter::FusedIterator;
 use std::mem::ManuallyDrop;
@@ -49,6 +49,14 @@ impl<Y, S, R> Coroutine<Y, S, R> {
         self.body.place().used()
     }
 
+    /// What follows a step that was not a value.
+    #[cold]
+    #[inline(never)]
+    fn go_on(&mut self, step: BodyStep<Y, S, R>) -> Result<Step<Y, R>, SendError<S>> {
+        let (body, chain) = self.halves();
+        root::go_on(body, chain, step)
+    }
+
     #[inline(always)]
     fn halves(&mut self) -> (Pin<&mut FiberBody<Y, S, R>>, &mut Chain<Y, S>) {
         (Pin::new(&mut self.body), &mut self.chain)
@@ -70,13 +78,25 @@ impl<Y, S, R> Generator for Coroutine<Y, S, R> {
     #[inline]
     fn resume(&mut self) -> Result<Step<Y, R>, Error> {
         let (body, chain) = self.halves();
-        root::resume(body, chain)
+        if !chain.is_unused() || body.state() == State::Finished {
+            return root::resume(body, chain);
+        }
+        match body.step_to_value(Input::Next) {
+            Ok(value) => Ok(Step::Yielded(value)),
+            Err(step) => self.go_on(step).map_err(SendError::into_error),
+        }
     }
 
     #[inline]
     fn send(&mut self, value: S) -> Result<Step<Y, R>, SendError<S>> {
         let (body, chain) = self.halves();
-        root::send(body, chain, value)
+        if !chain.is_unused() || body.state() != State::Suspended {
+            return root::send(body, chain, value);
+        }
+        match body.step_to_value(Input::Send(value)) {
+            Ok(value) => Ok(Step::Yielded(value)),
+            Err(step) => self.go_on(step),
+        }
     }
 
     fn throw(&mut self, error: Error) -> Result<Step<Y, R>, Error> {
@@ -116,8 +136,18 @@ impl<Y, R> Iterator for Coroutine<Y, (), R> {
 
     #[inline]
     fn next(&mut self) -> Option<Y> {
-        self.iter().next()
+        match self.resume() {
+            Ok(Step::Yielded(value)) => Some(value),
+            Ok(Step::Returned(_)) => None,
+            Err(error) => no_value(error),
+        }
     }
+}
+
+#[cold]
+fn no_value<Y>(error: Error) -> Option<Y> {
+    assert!(error.is_finished(), "iterate over a coroutine that raised an error: {error}");
+    None
 }
 
 impl<Y, R> FusedIterator for Coroutine<Y, (), R> {}

@@ -319,6 +319,17 @@ impl<Y, S> Chain<Y, S> {
         Self { frames: None }
     }
 
+    /// Whether nothing has been delegated so far.
+    #[inline(always)]
+    pub fn is_unused(&self) -> bool {
+        self.frames.is_none()
+    }
+
+    /// Takes in what the root's body delegates to.
+    pub(crate) fn push(&mut self, frame: Frame<Y, S>) {
+        self.frames = Some(push(self.frames.take(), frame));
+    }
+
     fn is_empty(&self) -> bool {
         self.frames.as_ref().is_none_or(|frames| frames.is_empty())
     }

@@ -65,6 +65,21 @@ pub fn close<Y, S, R>(body: Pin<&mut impl Body<Y, S, R>>, chain: &mut Chain<Y, S
     }
 }
 
+/// What follows a first step of a root's body that a kind of generator took by itself.
+pub fn go_on<Y, S, R>(
+    body: Pin<&mut impl Body<Y, S, R>>,
+    chain: &mut Chain<Y, S>,
+    step: BodyStep<Y, S, R>,
+) -> Result<Step<Y, R>, SendError<S>> {
+    match step {
+        BodyStep::Delegated(frame) => {
+            chain.push(frame);
+            answer(chain.drive(body, Input::Next, None))
+        }
+        step => answer(step),
+    }
+}
+
 #[inline(always)]
 fn answer<Y, S, R>(step: BodyStep<Y, S, R>) -> Result<Step<Y, R>, SendError<S>> {
     match step {
