@@ -145,7 +145,7 @@ fn each_storey_may_handle_errors_on_their_way() {
             }
             match y.try_yield_from(careful(height - 1)).await {
                 // Every second one lets it pass on.
-                Err(error) if height % 2 == 0 => Err(error.into()),
+                Err(error) if height.is_multiple_of(2) => Err(error.into()),
                 Err(_) => Err("again".into()),
                 Ok(result) => Ok(result),
             }

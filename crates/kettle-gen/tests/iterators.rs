@@ -6,9 +6,7 @@ use std::pin::pin;
 
 type Test = Result<(), Error>;
 
-fn count(
-    up_to: u32,
-) -> impl Iterator<Item = u32> + FusedIterator + Generator<Yield = u32, Send = (), Return = ()> + Send {
+fn count(up_to: u32) -> impl FusedIterator<Item = u32> + Generator<Yield = u32, Send = (), Return = ()> + Send {
     generator(async move |y| {
         for n in 0..up_to {
             y.yield_(n).await;

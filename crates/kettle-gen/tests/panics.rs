@@ -296,14 +296,16 @@ fn a_value_that_panics_when_nobody_hears_it() -> Test {
             Ok(())
         })
     };
+    // In which order is not promised.
+    let both = || [String::from("av"), String::from("va")].contains(&drops.read());
     let mut g = stubborn();
     g.resume()?;
     assert!(is_broken(move || drop(g)));
-    assert_eq!(drops.read(), "va");
+    assert!(both());
     let mut g = generator(async |y| y.yield_from(stubborn()).await);
     g.resume()?;
     assert!(is_broken(move || drop(g)));
-    assert_eq!(drops.read(), "va");
+    assert!(both());
     let mut g = stubborn();
     g.resume()?;
     assert!(is_broken(|| g.close()));

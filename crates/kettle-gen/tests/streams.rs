@@ -32,7 +32,7 @@ fn as_stream<S: Stream>(stream: S) -> impl Stream<Item = S::Item> {
 }
 
 /// Gives what it is sent over a channel, doubled.
-fn doubled(mut receiver: mpsc::UnboundedReceiver<u32>) -> impl Stream<Item = u32> + FusedStream + Send {
+fn doubled(mut receiver: mpsc::UnboundedReceiver<u32>) -> impl FusedStream<Item = u32> + Send {
     generator(async move |y| {
         while let Some(n) = receiver.next().await {
             y.yield_(2 * n).await;
