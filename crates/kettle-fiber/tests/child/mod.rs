@@ -48,9 +48,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn of(mut command: Command) -> Self {
-        let output = command.output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Self { output, stderr }
+        Self::from(command.output().unwrap())
     }
 
     /// The signal that ended it.
@@ -74,5 +72,12 @@ impl Ended {
     pub(crate) fn assert_signal(&self, signal: i32, message: &str) {
         let said = self.stderr.contains(message);
         assert!(self.signal() == Some(signal) && said, "{}, wanted {message:?}\n{}", self.output.status, self.stderr);
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { output, stderr }
     }
 }
