@@ -85,7 +85,7 @@ fn aborting() -> PathBuf {
          [dependencies]\nkettle-fiber.path = {own:?}\nkettle-gen.path = {:?}\n\
          [[bin]]\nname = \"aborting\"\npath = {:?}\n[profile.dev]\npanic = \"abort\"\n",
         own.join("../kettle-gen"),
-        own.join("tests/aborting/main.rs"),
+        own.join("tests/aborting/program.rs"),
     );
     fs::write(directory.join("Cargo.toml"), manifest).unwrap();
     // The same versions as here, which are there without a network.
