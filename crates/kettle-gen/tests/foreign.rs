@@ -7,7 +7,6 @@ use futures::stream::FuturesUnordered;
 use kettle_gen::local::{self, BoxGenerator};
 use kettle_gen::{Error, Generator, State, Step, TryYielder, Yielder, generator, try_generator};
 use std::future::{Future, pending, poll_fn, ready};
-use std::mem::swap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -174,22 +173,6 @@ fn a_future_that_becomes_ready_lets_the_body_go_on() -> Test {
     assert!(g.resume().is_err_and(|error| error.is_waiting()));
     assert!(g.resume().is_err_and(|error| error.is_waiting()));
     assert_eq!(g.resume()?, Step::Yielded(3));
-    Ok(())
-}
-
-#[test]
-fn swapped_yielders_still_speak_for_their_own_bodies() -> Test {
-    let mut g = generator(async |outer: &mut Yielder<u32>| {
-        let mut inner = generator(async |inner: &mut Yielder<u32>| {
-            swap(outer, inner);
-            inner.yield_(2).await;
-        });
-        assert_eq!(inner.resume().ok(), Some(Step::Yielded(2)));
-        drop(inner);
-        outer.yield_(1).await;
-    });
-    assert_eq!(g.resume()?, Step::Yielded(1));
-    assert_eq!(g.resume()?, Step::Returned(()));
     Ok(())
 }
 
