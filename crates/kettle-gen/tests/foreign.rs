@@ -1,4 +1,4 @@
-//! A yield reaches its own generator and no other: yielders in the wrong body, foreign executors, swapped handles.
+//! A yield reaches its own generator and no other: yielders in the wrong body, foreign executors.
 //!
 //! Whatever safe code does with a yield, it works, it panics, or it waits for ever; it never meets another's values.
 

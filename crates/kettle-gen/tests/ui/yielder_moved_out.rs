@@ -1,4 +1,4 @@
-//! E0277: a yielder is its place, so nothing may move it, not even to put it back (as the crate `replace_with` does).
+//! E0277: a yielder is its place, so nothing may move it: not to swap it, nor to put it back (crate `replace_with`).
 use kettle_gen::{TryYielder, Yielder, generator, try_generator};
 
 /// What can be done with any `T` that has a size.
