@@ -2,11 +2,14 @@
 //!
 //! `KETTLE_DEPTH` sets another depth; a million stackful bodies need 4.3 GB.
 
-use kettle_fiber::{Builder, Coroutine, Guards, MIN_STACK_SIZE, Yielder, pool};
+use kettle_fiber::{Builder, Coroutine, Guards, Yielder, pool};
 use kettle_gen::{Generator, Step, local};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
+
+/// Enough for a body of a debug build with a sanitizer. It is address space: one page of each is touched.
+const STACK: usize = 64 * 1024;
 
 fn depth() -> u32 {
     // Mapped guards end near 30,000, for all threads together.
@@ -43,7 +46,7 @@ fn stackful(floors: Floors, below: u32) -> Coroutine<u32, u32, u32> {
         let _floor = floors.floor(below);
         if below == 0 { innermost(y) } else { y.yield_from(stackful(floors.clone(), below - 1)) }
     };
-    Builder::new().stack_size(MIN_STACK_SIZE).coroutine(body).unwrap()
+    Builder::new().stack_size(STACK).coroutine(body).unwrap()
 }
 
 /// The same with every second body stackless.
@@ -53,7 +56,7 @@ fn mixed(floors: Floors, below: u32) -> local::BoxGenerator<'static, u32, u32, u
             let _floor = floors.floor(below);
             if below == 0 { innermost(y) } else { y.yield_from(mixed(floors.clone(), below - 1)) }
         };
-        local::boxed(Builder::new().stack_size(MIN_STACK_SIZE).coroutine(body).unwrap())
+        local::boxed(Builder::new().stack_size(STACK).coroutine(body).unwrap())
     } else {
         local::boxed(local::generator(async move |y: &mut local::Yielder<_, _>| {
             let _floor = floors.floor(below);
@@ -122,7 +125,7 @@ fn a_panic_on_top_of_a_deep_tower_unwinds_it_innermost_first() {
             y.yield_(0);
             resume_unwind(Box::new("top"));
         };
-        Builder::new().stack_size(MIN_STACK_SIZE).coroutine(body).unwrap()
+        Builder::new().stack_size(STACK).coroutine(body).unwrap()
     }
     let floors = Floors::new();
     let mut tower = tower(floors.clone(), depth() / 10);
@@ -140,10 +143,7 @@ fn a_tower_that_was_built_from_the_top_and_ran_before_is_one_chain() {
     for n in 0..depth {
         assert_eq!(tower.next(), Some(n));
         let inner = tower;
-        tower = Builder::new()
-            .stack_size(MIN_STACK_SIZE)
-            .coroutine(move |y: &mut Yielder<u32>| y.yield_from(inner))
-            .unwrap();
+        tower = Builder::new().stack_size(STACK).coroutine(move |y: &mut Yielder<u32>| y.yield_from(inner)).unwrap();
     }
     assert_eq!(tower.next(), Some(depth));
     let tower = RefCell::new(tower);

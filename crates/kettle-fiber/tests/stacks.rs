@@ -24,20 +24,22 @@ fn of_size(size: usize) -> pool::Usage {
     pool::usage().into_iter().find(|usage| usage.stack_size == size).unwrap()
 }
 
-/// Yields the address of a local, then how deep a recursion went that it was asked for.
+/// Yields the address of a local, then how many bytes a recursion used that was asked for so many.
 fn body(y: &mut Yielder<usize, usize>) {
-    let local = 0_u8;
-    let mut depth = y.yield_(std::ptr::from_ref(&local).addr());
-    while let Some(levels) = depth {
-        depth = y.yield_(deep(levels));
+    let local = black_box(0_u8);
+    let start = std::ptr::from_ref(&local).addr();
+    let mut asked = y.yield_(start);
+    while let Some(bytes) = asked {
+        asked = y.yield_(deep(start, bytes));
     }
 }
 
-/// Uses a KiB and more for each level.
+/// Recurses until it is so many bytes below the start.
 #[inline(never)]
-fn deep(levels: usize) -> usize {
-    let frame = black_box([levels as u8; 1024]);
-    if levels == 0 { 0 } else { 1 + deep(levels - 1) + usize::from(black_box(&frame)[9]) / 256 }
+fn deep(start: usize, bytes: usize) -> usize {
+    let frame = black_box([1_u8; 128]);
+    let below = start - black_box(&frame).as_ptr().addr();
+    if below >= bytes { below } else { deep(start, bytes).max(usize::from(black_box(&frame)[9])) }
 }
 
 fn make(size: usize) -> Coroutine<usize, usize> {
@@ -81,10 +83,10 @@ fn stacks_of_each_power_of_two_can_be_used_to_their_depth() {
         let size = 1_usize << power;
         let mut co = make(size);
         address(&mut co);
-        // A page for the guard, one for the first frames; in a debug build a level takes some 1,200 bytes.
-        let levels = ((size - 3 * page()) / 1700).max(1);
-        assert_eq!(co.send(levels).unwrap().yielded(), Some(levels));
-        assert!(co.stack_used() > levels * 1024, "{} of {size}", co.stack_used());
+        // The rest is for the guard, the first frames and the last.
+        let bytes = size / 4 * 3 - 2 * page();
+        let used = co.send(bytes).unwrap().yielded().unwrap();
+        assert!(used >= bytes && co.stack_used() >= used, "{} of {size}", co.stack_used());
         assert!(co.stack_used() < size);
     }
 }
@@ -232,44 +234,44 @@ fn stack_used_grows_with_the_depth_and_starts_anew_when_memory_is_given_back() {
         address(&mut co);
         let flat = co.stack_used();
         assert!(flat >= page() && flat <= 4 * page(), "{flat}");
-        co.send(100).unwrap();
-        let hundred = co.stack_used();
-        assert!(hundred >= flat + 90 * 1024, "{flat} {hundred}");
-        co.send(10).unwrap();
-        assert_eq!(co.stack_used(), hundred, "it is a high-water mark");
-        co.send(400).unwrap();
-        assert!(co.stack_used() >= hundred + 290 * 1024);
+        co.send(100 << 10).unwrap();
+        let deeper = co.stack_used();
+        assert!(deeper >= 100 << 10 && deeper <= flat + (110 << 10), "{flat}, then {deeper}");
+        co.send(10 << 10).unwrap();
+        assert_eq!(co.stack_used(), deeper, "it is a high-water mark");
+        co.send(400 << 10).unwrap();
+        assert!(co.stack_used() >= 400 << 10);
         drop(co);
         let mut co = make(1 << 20);
         address(&mut co);
         assert_eq!(co.stack_used(), flat);
         let used = Builder::new().stack_size(1 << 20).scoped(body, |mut co| {
             co.resume().unwrap();
-            co.send(100).unwrap();
+            co.send(100 << 10).unwrap();
             co.stack_used()
         });
-        assert_eq!(used.unwrap(), hundred);
+        assert!(used.unwrap().abs_diff(deeper) <= page());
     });
 }
 
 #[test]
 fn stacks_beyond_those_kept_give_their_memory_back() {
     const STACKS: usize = 256;
-    const DEPTH: usize = 150;
+    const DEEP: usize = 150 << 10;
     on_fresh_thread(|| {
         let used = |keep| {
             pool::keep(keep);
             let mut all: Vec<_> = (0..STACKS).map(|_| make(1 << 18)).collect();
             for co in &mut all {
                 address(co);
-                co.send(DEPTH).unwrap();
+                co.send(DEEP).unwrap();
             }
             let busy = resident();
             drop(all);
             busy.saturating_sub(resident())
         };
-        assert!(used(0) > STACKS * DEPTH * 1024 / 2, "almost all comes back");
-        assert!(used(STACKS) < STACKS * DEPTH * 1024 / 4, "almost nothing comes back");
+        assert!(used(0) > STACKS * DEEP / 2, "almost all comes back");
+        assert!(used(STACKS) < STACKS * DEEP / 4, "almost nothing comes back");
     });
 }
 
