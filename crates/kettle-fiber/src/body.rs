@@ -1,13 +1,13 @@
 //! Owns the stackful body: a function on a stack of its own, stepped by switching to it.
 
-use crate::exchange::{Exchange, Rare};
-use crate::stack::{Place, Stack};
-use crate::yielder::{Control, Link, Yielder};
+use crate::exchange::{Exchange, Link, Rare};
+use crate::stack::{MOST_ROOM, Place, Stack};
+use crate::yielder::Yielder;
 use kettle_gen::delegate::{Body, BodyStep};
 use kettle_gen::{Error, Input, State};
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
-use std::ptr;
+use std::ptr::NonNull;
 use std::task::Waker;
 
 /// What becomes of a suspended function that has to go and can't be unwound, because panics abort in this build.
@@ -21,39 +21,40 @@ enum Unwindless {
 
 /// A function that can pause, on its own stack.
 pub(crate) struct FiberBody<Y, S, R> {
-    fiber: ManuallyDrop<Fiber<Y, S, R>>,
+    fiber: ManuallyDrop<Fiber<R>>,
+    exchange: NonNull<Exchange<Y, S>>,
     place: Place,
-    catches: bool,
     leaked: bool,
     unwindless: Unwindless,
 }
 
-type Fiber<Y, S, R> = corosensei::Coroutine<*const Exchange<Y, S>, (), Result<R, Error>, Stack>;
+type Fiber<R> = corosensei::Coroutine<(), (), Result<R, Error>, Stack>;
 
 /// How much of a body may lie on its stack from the start.
 const MOST_CAPTURED: usize = 512;
 
 /// # Safety
 ///
-/// As of `FiberBody::new`.
-unsafe fn fiber<Y, S, R, F>(stack: Stack, body: F) -> Fiber<Y, S, R>
+/// As of `FiberBody::new`; the exchange lives until the body ends.
+unsafe fn fiber<Y, S, R, F>(stack: Stack, exchange: NonNull<Exchange<Y, S>>, body: F) -> Fiber<R>
 where
     F: FnOnce(&mut Yielder<Y, S>) -> Result<R, Error>,
 {
-    let entry = |body: F, link: &Link<Y, S>, exchange| {
-        // SAFETY: 1. The link is this coroutine's, and a body can't keep its yielder. 2. Only `step` resumes.
-        let control = unsafe { Control::new(link, exchange) };
-        // SAFETY: the body's only one.
-        body(unsafe { control.yielder() })
+    let entry = move |body: F, link: &Link| {
+        // SAFETY: by the obligation.
+        let exchange = unsafe { exchange.as_ref() };
+        exchange.start(link);
+        // SAFETY: it is this coroutine's, and this is its body.
+        body(unsafe { Yielder::of(exchange) })
     };
     // The switch's own start-up writes what is captured to the stack without looking where that ends.
     if const { size_of::<F>() > MOST_CAPTURED || align_of::<F>() > 16 } {
         let body = Box::new(body);
         // SAFETY: by the obligation.
-        unsafe { Fiber::with_stack_unchecked(stack, move |link, exchange| entry(*body, link, exchange)) }
+        unsafe { Fiber::with_stack_unchecked(stack, move |link, ()| entry(*body, link)) }
     } else {
         // SAFETY: by the obligation.
-        unsafe { Fiber::with_stack_unchecked(stack, move |link, exchange| entry(body, link, exchange)) }
+        unsafe { Fiber::with_stack_unchecked(stack, move |link, ()| entry(body, link)) }
     }
 }
 
@@ -83,14 +84,28 @@ impl<Y, S, R> FiberBody<Y, S, R> {
     ///
     /// What `body` borrows outlives the result; for ever, if that can be forgotten.
     unsafe fn new(
-        stack: Stack,
+        mut stack: Stack,
         body: impl FnOnce(&mut Yielder<Y, S>) -> Result<R, Error>,
         unwindless: Unwindless,
     ) -> Self {
+        let room =
+            if Self::ON_STACK { stack.make_room() } else { Box::into_raw(Box::<Exchange<Y, S>>::new_uninit()).cast() };
+        let exchange = NonNull::new(room).expect("invariant: a stack does not lie at address 0");
+        // SAFETY: the room is empty, large enough and aligned.
+        unsafe { exchange.write(Exchange::new()) };
         let place = stack.place();
-        // SAFETY: the obligation is passed on.
-        let fiber = unsafe { fiber(stack, body) };
-        Self { fiber: ManuallyDrop::new(fiber), place, catches: false, leaked: false, unwindless }
+        // SAFETY: the obligation is passed on; `drop` lets go of the exchange after the body.
+        let fiber = unsafe { fiber(stack, exchange, body) };
+        Self { fiber: ManuallyDrop::new(fiber), exchange, place, leaked: false, unwindless }
+    }
+
+    /// Whether the exchange fits where it belongs.
+    const ON_STACK: bool = size_of::<Exchange<Y, S>>() <= MOST_ROOM && align_of::<Exchange<Y, S>>() <= 16;
+
+    #[inline(always)]
+    fn exchange(&self) -> &Exchange<Y, S> {
+        // SAFETY: it lives until `drop`, and is only ever shared.
+        unsafe { self.exchange.as_ref() }
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -104,13 +119,11 @@ impl<Y, S, R> FiberBody<Y, S, R> {
 
     /// Switches to the function, and back when it pauses or ends; gives how it ended.
     #[inline(always)]
-    fn switch(&mut self, exchange: &Exchange<Y, S>) -> Option<Result<R, Error>> {
-        match self.fiber.resume(ptr::from_ref(exchange)) {
+    fn switch(&mut self, input: Input<S>) -> Option<Result<R, Error>> {
+        self.exchange().bring(input);
+        match self.fiber.resume(()) {
             corosensei::CoroutineResult::Return(result) => Some(result),
-            corosensei::CoroutineResult::Yield(()) => {
-                self.catches = exchange.catches();
-                None
-            }
+            corosensei::CoroutineResult::Yield(()) => None,
         }
     }
 
@@ -119,33 +132,28 @@ impl<Y, S, R> FiberBody<Y, S, R> {
     /// What happens now and then is put together and told apart again once more, which costs as much as a switch.
     #[inline(always)]
     pub(crate) fn step_to_value(mut self: Pin<&mut Self>, input: Input<S>) -> Result<Y, BodyStep<Y, S, R>> {
-        let exchange = Exchange::new(input);
-        let ended = self.switch(&exchange);
+        let ended = self.switch(input);
         if ended.is_none()
-            && let Some(value) = exchange.value()
+            && let Some(value) = self.exchange().value()
         {
             return Ok(value);
         }
-        Err(self.not_a_value(ended, &exchange))
+        Err(self.not_a_value(ended))
     }
 
     #[cold]
     #[inline(never)]
-    fn not_a_value(
-        self: Pin<&mut Self>,
-        ended: Option<Result<R, Error>>,
-        exchange: &Exchange<Y, S>,
-    ) -> BodyStep<Y, S, R> {
+    fn not_a_value(self: Pin<&mut Self>, ended: Option<Result<R, Error>>) -> BodyStep<Y, S, R> {
         match ended {
             Some(Ok(value)) => BodyStep::Returned(value),
             Some(Err(error)) => BodyStep::Raised(error, None),
-            None => self.rare(exchange),
+            None => self.rare(),
         }
     }
 
     #[cold]
-    fn rare(mut self: Pin<&mut Self>, exchange: &Exchange<Y, S>) -> BodyStep<Y, S, R> {
-        match exchange.rare().expect("invariant: a body that pauses says why") {
+    fn rare(mut self: Pin<&mut Self>) -> BodyStep<Y, S, R> {
+        match self.exchange().rare().expect("invariant: a body that pauses says why") {
             Rare::Delegated(frame) => BodyStep::Delegated(frame),
             Rare::Raised(error) => {
                 self.as_mut().finish();
@@ -169,16 +177,8 @@ impl<Y, S, R> FiberBody<Y, S, R> {
 
 // SAFETY: finishing unwinds the function, which drops all that it holds.
 unsafe impl<Y, S, R> Body<Y, S, R> for FiberBody<Y, S, R> {
-    fn step(mut self: Pin<&mut Self>, input: Input<S>, _: Option<&Waker>) -> BodyStep<Y, S, R> {
-        let exchange = Exchange::new(input);
-        match self.switch(&exchange) {
-            Some(Ok(value)) => BodyStep::Returned(value),
-            Some(Err(error)) => BodyStep::Raised(error, None),
-            None => match exchange.value() {
-                Some(value) => BodyStep::Yielded(value),
-                None => self.rare(&exchange),
-            },
-        }
+    fn step(self: Pin<&mut Self>, input: Input<S>, _: Option<&Waker>) -> BodyStep<Y, S, R> {
+        self.step_to_value(input).map_or_else(|step| step, BodyStep::Yielded)
     }
 
     #[inline(always)]
@@ -194,26 +194,54 @@ unsafe impl<Y, S, R> Body<Y, S, R> for FiberBody<Y, S, R> {
 
     #[inline(always)]
     fn catches(&self) -> bool {
-        self.catches
+        self.exchange().catches()
     }
 
     fn finish(mut self: Pin<&mut Self>) {
         if cfg!(panic = "abort") && self.state() == State::Suspended {
             self.give_up();
         } else {
-            self.fiber.force_unwind();
+            let fiber = Reset(&mut self.fiber);
+            fiber.0.force_unwind();
         }
+    }
+}
+
+/// A panic of a destructor, while a function that was not started is dropped, leaves nothing to drop again.
+struct Reset<'a, R>(&'a mut Fiber<R>);
+
+impl<R> Drop for Reset<'_, R> {
+    fn drop(&mut self) {
+        // SAFETY: unwinding has ended the function, or dropping what it was to have has panicked, which is no less.
+        unsafe { self.0.force_reset() };
     }
 }
 
 impl<Y, S, R> Drop for FiberBody<Y, S, R> {
     fn drop(&mut self) {
-        if self.state() == State::Suspended {
-            Pin::new(&mut *self).finish();
+        let body = Release(self);
+        if body.0.state() != State::Finished {
+            Pin::new(&mut *body.0).finish();
         }
-        if !self.leaked {
-            // SAFETY: not used again.
-            unsafe { ManuallyDrop::drop(&mut self.fiber) };
+    }
+}
+
+/// Lets go of the exchange and the stack, also if finishing the body panics.
+struct Release<'a, Y, S, R>(&'a mut FiberBody<Y, S, R>);
+
+impl<Y, S, R> Drop for Release<'_, Y, S, R> {
+    fn drop(&mut self) {
+        if self.0.leaked {
+            return;
         }
+        if FiberBody::<Y, S, R>::ON_STACK {
+            // SAFETY: the body has ended, and the stack is still there.
+            unsafe { self.0.exchange.drop_in_place() };
+        } else {
+            // SAFETY: the body has ended; made by a box.
+            drop(unsafe { Box::from_raw(self.0.exchange.as_ptr()) });
+        }
+        // SAFETY: not used again.
+        unsafe { ManuallyDrop::drop(&mut self.0.fiber) };
     }
 }

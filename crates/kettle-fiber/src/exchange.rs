@@ -1,8 +1,11 @@
-//! Owns the exchange: where a stackful body and its resumer hand each other values during one step.
+//! Owns the exchange: where a stackful body and its resumer hand each other values.
 //!
-//! It lies in the frame of the resume, which is hot; the switch carries its address. A value has a place of its own and
-//! a tag that says whether it is there, each written and read as it is. (Moved as one enum, half of it is written in
-//! small pieces and read in large ones, which costs the processor a dozen cycles a time.)
+//! It lies on the body's stack, just above the body's first frame and in one cache line with what a switch touches
+//! there, so that a resume reaches nothing else of a stack that has gone cold. A value has a place of its own and a tag
+//! that says whether it is there, each written and read as it is. (Moved as one enum, half of it is written in small
+//! pieces and read in large ones, which costs the processor a dozen cycles a time.)
+//!
+//! Both sides have it by pointer and take turns: who runs, uses it.
 //!
 //! The unsafe code of this module is reading the places by their tags.
 
@@ -10,15 +13,22 @@ use kettle_gen::delegate::Frame;
 use kettle_gen::{Error, Input, SendError};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr;
 use std::thread;
 
-/// Where a body and its resumer meet during one step.
+/// What the switch carries nothing of: both sides look here.
+pub(crate) type Link = corosensei::Yielder<(), ()>;
+
+/// Where a body and its resumer meet.
+#[repr(C)]
 pub(crate) struct Exchange<Y, S> {
+    /// The way back to the resumer; null until the body has started.
+    link: Cell<*const Link>,
     brings: Cell<Brings>,
     holds: Cell<Holds>,
     catches: Cell<bool>,
     /// Whether the resumer was unwinding when it resumed.
-    unwinding: bool,
+    unwinding: Cell<bool>,
     sent: UnsafeCell<MaybeUninit<S>>,
     value: UnsafeCell<MaybeUninit<Y>>,
     // Dropped by the tags, so that leaving an exchange needs no more code than looking at those.
@@ -26,9 +36,12 @@ pub(crate) struct Exchange<Y, S> {
     rare: Cell<Option<ManuallyDrop<Rare<Y, S>>>>,
 }
 
-/// What the resume brought and nobody has taken.
+/// What a resume brought.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Brings {
+    /// No resume is under way: the body is paused, or being dropped.
+    Absent,
+    /// It has been taken.
     Nothing,
     Next,
     /// There is a value in `sent`.
@@ -55,28 +68,63 @@ pub(crate) enum Rare<Y, S> {
 }
 
 impl<Y, S> Exchange<Y, S> {
-    #[inline(always)]
-    pub(crate) fn new(input: Input<S>) -> Self {
-        let (brings, sent, thrown) = match input {
-            Input::Next => (Brings::Next, MaybeUninit::uninit(), None),
-            Input::Send(value) => (Brings::Sent, MaybeUninit::new(value), None),
-            Input::Throw(error) => (Brings::Thrown, MaybeUninit::uninit(), Some(ManuallyDrop::new(error))),
-        };
+    pub(crate) fn new() -> Self {
         Self {
-            brings: Cell::new(brings),
+            link: Cell::new(ptr::null()),
+            brings: Cell::new(Brings::Absent),
             holds: Cell::new(Holds::Nothing),
             catches: Cell::new(false),
-            unwinding: thread::panicking(),
-            sent: UnsafeCell::new(sent),
+            unwinding: Cell::new(false),
+            sent: UnsafeCell::new(MaybeUninit::uninit()),
             value: UnsafeCell::new(MaybeUninit::uninit()),
-            thrown: Cell::new(thrown),
+            thrown: Cell::new(None),
             rare: Cell::new(None),
         }
     }
 
-    /// Whether the resumer was unwinding when it resumed.
-    pub(crate) fn unwinding(&self) -> bool {
-        self.unwinding
+    /// The resumer's side: brings an input, for a resume that follows at once.
+    #[inline(always)]
+    pub(crate) fn bring(&self, input: Input<S>) {
+        self.unwinding.set(thread::panicking());
+        match input {
+            Input::Next => self.brings.set(Brings::Next),
+            Input::Send(value) => {
+                // SAFETY: the place is empty and not lent out: no resume is under way.
+                unsafe { (*self.sent.get()).write(value) };
+                self.brings.set(Brings::Sent);
+            }
+            Input::Throw(error) => {
+                self.thrown.set(Some(ManuallyDrop::new(error)));
+                self.brings.set(Brings::Thrown);
+            }
+        }
+    }
+
+    /// The body's side: names the way back, when it starts.
+    pub(crate) fn start(&self, link: &Link) {
+        self.link.set(link);
+        self.brings.set(Brings::Nothing);
+    }
+
+    /// Whether a pause would switch away from a panic that is under way in the body.
+    #[inline(always)]
+    pub(crate) fn unwinds(&self) -> bool {
+        thread::panicking() && (self.brings.get() == Brings::Absent || !self.unwinding.get())
+    }
+
+    /// Pauses the body, having put what it hands out, until the next resume.
+    ///
+    /// # Safety
+    ///
+    /// Called by the body, on its own stack or on one of a coroutine that it runs.
+    #[inline(always)]
+    pub(crate) unsafe fn pause(&self, put: impl FnOnce(&Self)) {
+        // Without a resume the body has caught the unwinding that was to drop it. It is unwound again from here.
+        if self.brings.replace(Brings::Absent) != Brings::Absent {
+            put(self);
+        }
+        // SAFETY: the body runs, so it has started, and its link lives as long as it does.
+        unsafe { &*self.link.get() }.suspend(());
     }
 
     /// Hands out a value, and says whether its yield wants to see errors.
@@ -99,7 +147,7 @@ impl<Y, S> Exchange<Y, S> {
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Input<S>> {
         match self.brings.replace(Brings::Nothing) {
-            Brings::Nothing => None,
+            Brings::Absent | Brings::Nothing => None,
             Brings::Next => Some(Input::Next),
             // SAFETY: the tag said so, and is gone.
             Brings::Sent => Some(Input::Send(unsafe { (*self.sent.get()).assume_init_read() })),
@@ -142,19 +190,7 @@ impl<Y, S> Exchange<Y, S> {
 }
 
 impl<Y, S> Drop for Exchange<Y, S> {
-    #[inline(always)]
     fn drop(&mut self) {
-        if !matches!(self.brings.get(), Brings::Nothing | Brings::Next) || self.holds.get() != Holds::Nothing {
-            self.clear();
-        }
-    }
-}
-
-impl<Y, S> Exchange<Y, S> {
-    /// Drops what nobody has taken.
-    #[cold]
-    #[inline(never)]
-    fn clear(&mut self) {
         drop(self.take());
         drop(self.value());
         drop(self.rare());

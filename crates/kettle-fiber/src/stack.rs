@@ -4,6 +4,7 @@
 //!   top ─────────── multiple of the stack's size
 //!    │ colour       0 to 1,984 bytes, by the slot's number
 //!    ├───────────── Header: the coroutine's name
+//!    │ exchange     what body and resumer hand each other
 //!   base            where the coroutine's first frame goes
 //!    │   …
 //!    ├───────────── guard page
@@ -22,6 +23,12 @@ use std::rc::Rc;
 
 /// The step between two colours: a cache line.
 const LINE: usize = 64;
+
+/// Where in a line the first frame begins: what the switch keeps below it takes as much.
+const LINK: usize = 16;
+
+/// The most that `make_room` gives: with the greatest colour a header and that much lie in the top page.
+pub(crate) const MOST_ROOM: usize = 512;
 
 /// How many colours there are. More would touch a second page.
 const COLOURS: usize = 32;
@@ -58,6 +65,19 @@ impl Stack {
         Ok(Self { place: Place { base, class }, slab })
     }
 
+    /// Takes room for a value above the first frame, on a stack that is not used yet.
+    ///
+    /// The first frame follows 16 bytes into a line: what a switch touches at its base, and the beginning of the value,
+    /// share that line.
+    #[inline]
+    pub(crate) fn make_room<V>(&mut self) -> *mut V {
+        assert!(size_of::<V>() <= MOST_ROOM && align_of::<V>() <= LINK, "invariant: callers look");
+        let line = (self.place.base.get() - size_of::<V>() - LINK) & !(LINE - 1);
+        let base = NonZeroUsize::new(line + LINK).expect("invariant: a stack does not lie at address 0");
+        self.place.base = base;
+        base.get() as *mut V
+    }
+
     pub(crate) fn place(&self) -> Place {
         self.place
     }
@@ -86,7 +106,7 @@ impl Place {
     ///
     /// The stack is in use for as long as the result is.
     pub(crate) unsafe fn name<'a>(self) -> Option<&'a str> {
-        let header = self.base.get() as *const Header;
+        let header = header(self.slot(), self.size());
         // SAFETY: written by `new`, and dropped with the stack.
         unsafe { (*header).name.as_deref() }
     }
@@ -95,14 +115,15 @@ impl Place {
 impl Drop for Stack {
     #[inline]
     fn drop(&mut self) {
+        let slot = self.place.slot();
         // SAFETY: written by `new`, and the last use is here.
-        unsafe { std::ptr::drop_in_place(self.place.base.get() as *mut Header) };
-        self.slab.give(self.place.slot());
+        unsafe { std::ptr::drop_in_place(header(slot, self.place.size())) };
+        self.slab.give(slot);
     }
 }
 
 // SAFETY: the slab guards the lowest page before it hands a stack out, and the least class leaves more than
-// `MIN_STACK_SIZE` bytes between that and `base`, which is a multiple of 64.
+// `MIN_STACK_SIZE` bytes between that and `base`, which is a multiple of 16.
 unsafe impl corosensei::stack::Stack for Stack {
     #[inline]
     fn base(&self) -> NonZeroUsize {

@@ -2,48 +2,15 @@
 //!
 //! A plain word's yield never sees an error: a body that waits there is unwound instead of being resumed with it.
 //!
-//! The unsafe code of this module is finding the control behind a yielder, and the link and the exchange behind that.
+//! The unsafe code of this module is finding the exchange behind a yielder.
 
 use crate::exchange::{Exchange, Rare};
 use kettle_gen::delegate::Delegate;
 use kettle_gen::{Error, Generator, Input, SendError};
-use std::cell::Cell;
+use std::cell::UnsafeCell;
 use std::fmt;
-use std::marker::PhantomData;
+use std::marker::{PhantomData, PhantomPinned};
 use std::ptr;
-use std::thread;
-
-/// What the switch carries in.
-pub(crate) type Link<Y, S> = corosensei::Yielder<*const Exchange<Y, S>, ()>;
-
-/// What a yielder speaks through. Lies in the body's first frame.
-pub(crate) struct Control<Y, S> {
-    link: *const Link<Y, S>,
-    /// The exchange of the resume that is under way. There is none while the body is being dropped.
-    exchange: Cell<*const Exchange<Y, S>>,
-}
-
-impl<Y, S> Control<Y, S> {
-    /// # Safety
-    ///
-    /// 1. `link` is the coroutine's own, and this value is used on its stack only, until the body ends.
-    /// 2. `exchange` came in through it, and so will one at each further resume, alive until the next pause.
-    pub(crate) unsafe fn new(link: &Link<Y, S>, exchange: *const Exchange<Y, S>) -> Self {
-        Self { link, exchange: Cell::new(exchange) }
-    }
-
-    /// The yielder that speaks through this.
-    ///
-    /// # Safety
-    ///
-    /// Handed to the coroutine's body alone, as its only one.
-    pub(crate) unsafe fn yielder(&self) -> &mut Yielder<Y, S> {
-        const { assert!(size_of::<Yielder<Y, S>>() == 0 && align_of::<Yielder<Y, S>>() == 1) };
-        let nothing = ptr::with_exposed_provenance_mut::<Yielder<Y, S>>(ptr::from_ref(self).expose_provenance());
-        // SAFETY: a pointer that is not null is valid for an access to nothing.
-        unsafe { &mut *nothing }
-    }
-}
 
 /// A body's side of a coroutine: `yield`, and `yield from`, at any call depth.
 ///
@@ -53,45 +20,45 @@ impl<Y, S> Control<Y, S> {
 /// While the body unwinds it can't pause any more: then [`yield_`](Self::yield_) drops the value and gives `None`, and
 /// [`try_yield`](Self::try_yield) is told to end. (A body that was resumed by a destructor in the middle of a panic, and
 /// panics itself, can't be told from one that doesn't: it must not yield in destructors.)
-// As that of a stackless body it has no size: the reference's address says which coroutine it is, so that swapping two
-// yielders swaps nothing.
+// As that of a stackless body it is a reference with nothing behind it: the address says which coroutine it is.
 pub struct Yielder<Y, S = ()> {
     /// It stays on its thread.
     types: PhantomData<(fn(Y) -> S, *const ())>,
+    /// The compiler may not take a reference to this for the only way to what lies at its address.
+    _shared: (UnsafeCell<()>, PhantomPinned),
+    /// Without a size known to the compiler nothing can be moved out of its reference, and so to another address.
+    _immovable: [()],
 }
 
 impl<Y, S> Yielder<Y, S> {
-    #[inline(always)]
-    fn control(&self) -> &Control<Y, S> {
-        let control = ptr::with_exposed_provenance::<Control<Y, S>>(ptr::from_ref(self).addr());
-        // SAFETY: yielders come from `Control::yielder`, which exposed it, and can't be moved to another address. The
-        // body that was handed this one runs, so the control in its first frame lives.
-        unsafe { &*control }
+    /// The yielder that speaks through an exchange.
+    ///
+    /// # Safety
+    ///
+    /// 1. The exchange is the coroutine's own and lives until its body ends.
+    /// 2. The result is handed to that body alone, as its only one.
+    pub(crate) unsafe fn of<'a>(exchange: &Exchange<Y, S>) -> &'a mut Self {
+        let address = ptr::without_provenance_mut::<()>(ptr::from_ref(exchange).expose_provenance());
+        let nothing = ptr::slice_from_raw_parts_mut(address, 0) as *mut Self;
+        // SAFETY: it has markers and a slice of nothing: no size, no alignment. A pointer that is not null is valid for
+        // an access to that.
+        unsafe { &mut *nothing }
     }
 
     #[inline(always)]
-    fn exchange(&self) -> Option<&Exchange<Y, S>> {
-        // SAFETY: null, or by obligation 2 of `Control::new` the exchange of a resume that has not returned.
-        unsafe { self.control().exchange.get().as_ref() }
-    }
-
-    /// Whether a pause would switch away from a panic that is under way in this body.
-    #[inline(always)]
-    fn unwinds(&self) -> bool {
-        thread::panicking() && self.exchange().is_none_or(|exchange| !exchange.unwinding())
+    fn exchange(&self) -> &Exchange<Y, S> {
+        let exchange = ptr::with_exposed_provenance::<Exchange<Y, S>>(ptr::from_ref(self).cast::<()>().addr());
+        // SAFETY: yielders come from `of`, which exposed it, and can't be moved to another address. The body that was
+        // handed this one runs, so by obligation 1 its exchange lives.
+        unsafe { &*exchange }
     }
 
     #[inline(always)]
     fn pause(&mut self, put: impl FnOnce(&Exchange<Y, S>)) -> &Exchange<Y, S> {
-        // Without an exchange the body has caught the unwinding that was to drop it. It is unwound again from here.
-        if let Some(exchange) = self.exchange() {
-            put(exchange);
-        }
-        let control = self.control();
-        control.exchange.set(ptr::null());
-        // SAFETY: obligation 1 of `Control::new`: the body runs on this stack, so the link lives.
-        control.exchange.set(unsafe { &*control.link }.suspend(()));
-        self.exchange().expect("invariant: a resume brings an exchange")
+        let exchange = self.exchange();
+        // SAFETY: only a body has a yielder, and it is not `Send`.
+        unsafe { exchange.pause(put) };
+        exchange
     }
 
     /// Hands out a value and pauses. Gives `Some(value)` if the coroutine is resumed by `send`, else `None`.
@@ -111,7 +78,7 @@ impl<Y, S> Yielder<Y, S> {
     /// ```
     #[inline]
     pub fn yield_(&mut self, value: Y) -> Option<S> {
-        if self.unwinds() {
+        if self.exchange().unwinds() {
             return None;
         }
         self.pause(|exchange| exchange.put(value, false)).take_sent()
@@ -126,7 +93,7 @@ impl<Y, S> Yielder<Y, S> {
     /// The thrown error. [`is_exit`](Error::is_exit) asks the body to end.
     #[inline]
     pub fn try_yield(&mut self, value: Y) -> Result<Option<S>, Error> {
-        if self.unwinds() {
+        if self.exchange().unwinds() {
             return Err(Error::exit());
         }
         match self.pause(|exchange| exchange.put(value, true)).take() {
@@ -160,14 +127,14 @@ impl<Y, S> Yielder<Y, S> {
     /// What `inner` raised. When the coroutine is closed, `inner` is closed first; then this is
     /// [`is_exit`](Error::is_exit), or [`is_ignored_exit`](Error::is_ignored_exit) if `inner` yielded once more.
     pub fn try_yield_from<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G) -> Result<G::Return, Error> {
-        if self.unwinds() {
+        if self.exchange().unwinds() {
             return Err(Error::exit());
         }
         self.delegate(inner, true)
     }
 
     fn delegate<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G, catches: bool) -> Result<G::Return, Error> {
-        assert!(!self.unwinds(), "delegate from a body that is unwinding: it can't pause any more");
+        assert!(!self.exchange().unwinds(), "delegate from a body that is unwinding: it can't pause any more");
         let delegate: Delegate<'_, Y, S, G::Return> = inner.into_delegate().into_inner();
         // SAFETY: 1. `delegate` lies on this stack: the function that holds it does not go on before the delegate has
         // ended, and unwinding drops it. 2. A coroutine stays on its thread, and with it its chain.
@@ -184,7 +151,7 @@ impl<Y, S> Yielder<Y, S> {
     /// the sender with the value.
     pub fn yield_iter(&mut self, iter: impl IntoIterator<Item = Y>) {
         for value in iter {
-            if self.unwinds() {
+            if self.exchange().unwinds() {
                 return;
             }
             if let Some(value) = self.yield_(value) {

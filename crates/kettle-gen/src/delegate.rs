@@ -569,7 +569,7 @@ impl<Y, S, R, B: Body<Y, S, R>> Drop for FinishOnPanic<'_, Y, S, R, B> {
 #[inline(always)]
 fn step<Y, S, R, B: Body<Y, S, R>>(body: Pin<&mut B>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
     match input {
-        Input::Throw(error) if !body.catches() => {
+        Input::Throw(error) if !B::MAY_CATCH || !body.catches() => {
             body.finish();
             BodyStep::Raised(error, None)
         }

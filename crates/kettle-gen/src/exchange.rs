@@ -11,11 +11,11 @@
 //! The unsafe code of this module is the reading of that pointer.
 
 use crate::delegate::Frame;
-use crate::error::SendError;
+use crate::error::{Error, SendError};
 use crate::step::Input;
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
 use core::future::Future;
-use core::mem::{self, ManuallyDrop};
+use core::mem::{ManuallyDrop, MaybeUninit, needs_drop};
 use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
@@ -23,26 +23,54 @@ use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 /// The part that does not depend on types.
 struct Head {
     /// The number of the generator that is being stepped.
-    owner: usize,
+    owner: *const (),
     /// Who is to be woken when a future of somebody else is ready; null if nobody can wait for it.
     waker: *const Waker,
 }
 
 /// Where a body and its resumer meet during one step.
+///
+/// What a plain yield takes and hands out has a tag and a place of its own; the rest is `rare`. Were it one enum each
+/// way, every yield would bring the code that drops any of it, and the optimiser would keep exchanges in memory.
+/// Nothing here is dropped by leaving: each step takes out what is in it.
 #[repr(C)]
 pub(crate) struct Exchange<Y, S> {
     head: Head,
-    input: Cell<Option<Input<S>>>,
-    output: Cell<Option<Output<Y, S>>>,
-    /// Whether a yield has handed out something in this step: then what comes in next is for the one after.
-    paused: Cell<bool>,
-    /// Whether that yield wants to see errors.
-    catches: Cell<bool>,
+    brings: Cell<Brings>,
+    sent: UnsafeCell<MaybeUninit<S>>,
+    holds: Cell<Holds>,
+    value: UnsafeCell<MaybeUninit<Y>>,
+    thrown: Cell<Option<ManuallyDrop<Error>>>,
+    rare: Cell<Option<ManuallyDrop<Rare<Y, S>>>>,
 }
 
-/// What a body hands out.
-pub(crate) enum Output<Y, S> {
-    Yielded(Y),
+/// What the resume brought and nobody has taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Brings {
+    Nothing,
+    Next,
+    /// There is a value in `sent`.
+    Sent,
+    /// There is an error in `thrown`.
+    Thrown,
+}
+
+/// What a yield has handed out in this step: then what comes in next is for the one after.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Nothing,
+    /// There is a value in `value`.
+    Value,
+    /// The same, of a yield that wants to see errors.
+    ValueCatches,
+    /// There is something in `rare`.
+    Rare,
+    /// The same, of a yield that wants to see errors.
+    RareCatches,
+}
+
+/// What a body hands out now and then.
+pub(crate) enum Rare<Y, S> {
     Delegated(Frame<Y, S>),
     /// An error of a plain word: the body ends where it is.
     Raised(SendError<S>),
@@ -76,13 +104,20 @@ unsafe fn wake(data: *const ()) {
 impl<Y, S> Exchange<Y, S> {
     /// An exchange for a step of the generator that has a number, bringing `input`.
     #[inline(always)]
-    pub(crate) fn new(owner: usize, input: Input<S>, waker: Option<&Waker>) -> Self {
+    pub(crate) fn new(owner: *const (), input: Input<S>, waker: Option<&Waker>) -> Self {
+        let (brings, sent, thrown) = match input {
+            Input::Next => (Brings::Next, MaybeUninit::uninit(), None),
+            Input::Send(value) => (Brings::Sent, MaybeUninit::new(value), None),
+            Input::Throw(error) => (Brings::Thrown, MaybeUninit::uninit(), Some(ManuallyDrop::new(error))),
+        };
         Self {
             head: Head { owner, waker: waker.map_or(ptr::null(), ptr::from_ref) },
-            input: Cell::new(Some(input)),
-            output: Cell::new(None),
-            paused: Cell::new(false),
-            catches: Cell::new(false),
+            brings: Cell::new(brings),
+            sent: UnsafeCell::new(sent),
+            holds: Cell::new(Holds::Nothing),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+            thrown: Cell::new(thrown),
+            rare: Cell::new(None),
         }
     }
 
@@ -106,61 +141,116 @@ impl<Y, S> Exchange<Y, S> {
     ///
     /// `owner` is the number of a generator that yields `Y` and is sent `S`.
     #[inline(always)]
-    pub(crate) unsafe fn of<'a>(context: &'a Context<'_>, owner: usize) -> &'a Self {
+    pub(crate) unsafe fn of<'a>(context: &'a Context<'_>, owner: *const ()) -> &'a Self {
         let waker = context.waker();
-        if !ptr::eq(waker.vtable(), &VTABLE) {
-            foreign_executor();
-        }
         // SAFETY: only `poll` makes wakers with this vtable; their data is an exchange, which begins with its head.
-        let head = unsafe { &*waker.data().cast::<Head>() };
-        if head.owner != owner {
-            foreign_generator();
+        if !ptr::eq(waker.vtable(), &VTABLE) || !ptr::eq(unsafe { &*waker.data().cast::<Head>() }.owner, owner) {
+            foreign(waker.vtable());
         }
         // SAFETY: no two generators have one number, so it is an exchange of that one, and by the obligation of its types.
         unsafe { &*waker.data().cast::<Self>() }
     }
 
-    /// Hands something out, in the place of what a yield that was dropped before its pause has left there.
+    /// Hands out a value, in the place of what a yield that was dropped before its pause has left there.
     #[inline(always)]
-    pub(crate) fn put(&self, output: Output<Y, S>, catches: bool) {
-        let before = self.output.replace(Some(output));
-        if self.paused.replace(true) {
-            drop_rarely(before);
-        } else {
-            // Nothing was there; the compiler need not make code to drop it.
-            mem::forget(before);
+    pub(crate) fn put(&self, value: Y, catches: bool) {
+        if needs_drop::<Y>() {
+            if let Some(value) = self.take_value() {
+                drop_rarely(value);
+            }
         }
-        self.catches.set(catches);
+        self.holds.set(if catches { Holds::ValueCatches } else { Holds::Value });
+        // SAFETY: nobody else looks at the place meanwhile; it is not lent out.
+        unsafe { (*self.value.get()).write(value) };
+    }
+
+    /// Hands out something else, likewise.
+    #[cold]
+    pub(crate) fn put_rare(&self, rare: Rare<Y, S>, catches: bool) {
+        if let Some(value) = self.take_value() {
+            drop_rarely(value);
+        }
+        self.holds.set(if catches { Holds::RareCatches } else { Holds::Rare });
+        let before = self.rare.replace(Some(ManuallyDrop::new(rare)));
+        drop_rarely(before.map(ManuallyDrop::into_inner));
     }
 
     /// What the resume brought, once: `None` to a yield that is polled again before the pause.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Input<S>> {
-        if self.paused.get() { None } else { self.input.take() }
+        if self.holds.get() == Holds::Nothing { self.untaken() } else { None }
     }
 
-    /// What the body handed out.
+    /// The same, for a yield that does not see errors: the body is not stepped to see one.
     #[inline(always)]
-    pub(crate) fn output(&self) -> Option<Output<Y, S>> {
-        self.output.take()
+    pub(crate) fn take_sent(&self) -> Poll<Option<S>> {
+        if self.holds.get() != Holds::Nothing {
+            return Poll::Pending;
+        }
+        match self.brings.get() {
+            Brings::Next => {
+                self.brings.set(Brings::Nothing);
+                Poll::Ready(None)
+            }
+            Brings::Sent => {
+                self.brings.set(Brings::Nothing);
+                // SAFETY: the tag said so, and is gone.
+                Poll::Ready(Some(unsafe { (*self.sent.get()).assume_init_read() }))
+            }
+            Brings::Nothing | Brings::Thrown => Poll::Pending,
+        }
     }
 
-    /// Whether the yield that handed it out wants to see errors.
+    /// The value that the body handed out.
+    #[inline(always)]
+    pub(crate) fn take_value(&self) -> Option<Y> {
+        if !matches!(self.holds.get(), Holds::Value | Holds::ValueCatches) {
+            return None;
+        }
+        self.holds.set(Holds::Nothing);
+        // SAFETY: the tag said so, and is gone.
+        Some(unsafe { (*self.value.get()).assume_init_read() })
+    }
+
+    /// What else the body handed out.
+    #[inline(always)]
+    pub(crate) fn take_rare(&self) -> Option<Rare<Y, S>> {
+        self.rare.take().map(ManuallyDrop::into_inner)
+    }
+
+    /// Whether the yield that handed something out wants to see errors.
     #[inline(always)]
     pub(crate) fn catches(&self) -> bool {
-        self.catches.get()
+        matches!(self.holds.get(), Holds::ValueCatches | Holds::RareCatches)
     }
 
-    /// The value that was sent, if nobody has taken it.
+    /// What the resume brought, if nobody has taken it.
     #[inline(always)]
-    pub(crate) fn untaken(&self) -> Option<S> {
-        match self.input.take() {
-            Some(Input::Send(value)) => Some(value),
-            Some(Input::Throw(error)) => {
-                drop_rarely(error);
-                None
+    pub(crate) fn untaken(&self) -> Option<Input<S>> {
+        match self.brings.replace(Brings::Nothing) {
+            Brings::Nothing => None,
+            Brings::Next => Some(Input::Next),
+            // SAFETY: the tag said so, and is gone.
+            Brings::Sent => Some(Input::Send(unsafe { (*self.sent.get()).assume_init_read() })),
+            Brings::Thrown => self.thrown.take().map(|error| Input::Throw(ManuallyDrop::into_inner(error))),
+        }
+    }
+
+    /// Drops what nobody has taken: the end of a step.
+    #[inline(always)]
+    pub(crate) fn leave(&self) {
+        if needs_drop::<Y>() {
+            if let Some(value) = self.take_value() {
+                drop_rarely(value);
             }
-            Some(Input::Next) | None => None,
+        }
+        if let Some(rare) = self.take_rare() {
+            drop_rarely(rare);
+        }
+        match self.brings.get() {
+            Brings::Nothing | Brings::Next => {}
+            Brings::Sent if !needs_drop::<S>() => {}
+            Brings::Sent | Brings::Thrown => drop_rarely(self.untaken()),
         }
     }
 }
@@ -174,12 +264,9 @@ pub(crate) fn drop_rarely<V>(value: V) {
 
 #[cold]
 #[inline(never)]
-fn foreign_executor() -> ! {
+fn foreign(vtable: &'static RawWakerVTable) -> ! {
+    if ptr::eq(vtable, &VTABLE) {
+        panic!("yield polled inside another generator: each body has its own yielder")
+    }
     panic!("yield polled by a foreign executor: a yield works only where its generator's body awaits it")
-}
-
-#[cold]
-#[inline(never)]
-fn foreign_generator() -> ! {
-    panic!("yield polled inside another generator: each body has its own yielder")
 }

@@ -7,7 +7,7 @@
 
 use crate::delegate::{Body, BodyStep, Chain};
 use crate::error::{BoxError, Error, SendError};
-use crate::exchange::{Exchange, Output, drop_rarely};
+use crate::exchange::{Exchange, Rare};
 use crate::generator::{Generator, Taken};
 use crate::id;
 use crate::root;
@@ -21,6 +21,7 @@ use core::iter::FusedIterator;
 use core::marker::{PhantomData, PhantomPinned};
 use core::mem::{self, ManuallyDrop};
 use core::pin::Pin;
+use core::ptr;
 use core::task::{Poll, Waker};
 
 /// Makes a generator of an async closure. Its `y` is the [`Yielder`]: `y.yield_(value).await` is Python's `yield value`.
@@ -159,7 +160,7 @@ impl<R> Ending<Result<R, BoxError>> for Fallible {
 /// `F` is the future of the body, `E` says whether it can fail, and `T` where it may go.
 pub struct Stackless<'g, Y, S, F: Future, E: Ending<F::Output>, T = Anywhere> {
     body: StacklessBody<Y, S, F, E>,
-    chain: Chain<Y, S>,
+    chain: ManuallyDrop<Chain<Y, S>>,
     /// Delegates live as long as `'g`, and go where `T` says.
     delegates: PhantomData<(fn(&'g ()) -> &'g (), T)>,
 }
@@ -171,39 +172,29 @@ unsafe impl<Y, S, F: Future + Send, E: Ending<F::Output>> Send for Stackless<'_,
 /// The state machine, and where it is.
 pub(crate) struct StacklessBody<Y, S, F: Future, E> {
     phase: Phase,
+    /// Whether the state machine is in a box. A flag of its own: where it is never set, the optimiser sees that.
+    boxed: bool,
     catches: bool,
-    owner: usize,
+    owner: *const (),
     place: Union<F>,
     types: PhantomData<(fn(S) -> Y, fn() -> E)>,
     _pinned: PhantomPinned,
 }
 
-/// The tag of [`Union`], and the state.
+/// Where a body stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Here and never polled, so it may be moved.
+    /// Never polled.
     Created,
-    /// In a box and never polled.
-    CreatedBoxed,
-    /// Here and pinned.
-    Here,
-    /// In a box.
-    Boxed,
-    /// Gone.
+    /// Polled, and so pinned.
+    Suspended,
+    /// Being polled, or left by a panic: then it holds nothing but its place.
+    Polled,
+    /// Gone: nothing is in its place.
     Finished,
 }
 
-impl Phase {
-    #[inline(always)]
-    fn started(self) -> Self {
-        match self {
-            Phase::Created => Phase::Here,
-            Phase::CreatedBoxed => Phase::Boxed,
-            phase => phase,
-        }
-    }
-}
-
+/// The tag is `boxed`.
 union Union<F> {
     here: ManuallyDrop<F>,
     boxed: ManuallyDrop<Pin<Box<F>>>,
@@ -212,21 +203,22 @@ union Union<F> {
 impl<'g, Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'g, Y, S, F, E, T> {
     /// Calls a body, of which nothing runs by that, with the yielder of the generator that is made of it.
     #[inline(always)]
-    pub(crate) fn call<H: Handed + 'g>(body: impl FnOnce(&'g mut H) -> F) -> Self {
-        let owner = id::next();
+    pub(crate) fn call<H: Handed + ?Sized + 'g>(body: impl FnOnce(&'g mut H) -> F) -> Self {
+        let owner = ptr::without_provenance::<()>(id::next().get());
         // SAFETY: this generator has the number, and the constructors above ask for a yielder of its types. They also
         // ask for a body that takes one for any lifetime, so that no body can keep it.
         let future = body(unsafe { H::handed(owner) });
         Self {
             body: StacklessBody {
                 phase: Phase::Created,
+                boxed: false,
                 catches: false,
-                owner: owner.get(),
+                owner,
                 place: Union { here: ManuallyDrop::new(future) },
                 types: PhantomData,
                 _pinned: PhantomPinned,
             },
-            chain: Chain::new(),
+            chain: ManuallyDrop::new(Chain::new()),
             delegates: PhantomData,
         }
     }
@@ -248,105 +240,113 @@ impl<'g, Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'g, Y, S, F, E, T> 
 }
 
 impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
+    /// Puts a state machine that may be moved into a box, and finds it there.
     #[inline(always)]
-    fn make_movable(&mut self) {
-        if self.phase == Phase::Created {
-            // SAFETY: created, so it is here.
+    fn movable(&mut self) -> *mut F {
+        if !self.boxed {
+            // SAFETY: not in a box, so it is here; and nobody has pinned it, or this would not be asked.
             let future = unsafe { ManuallyDrop::take(&mut self.place.here) };
             // Should the allocation fail by unwinding, the future is dropped by that and must not be again.
             self.phase = Phase::Finished;
             self.place.boxed = ManuallyDrop::new(Box::pin(future));
-            self.phase = Phase::CreatedBoxed;
+            self.boxed = true;
+            self.phase = Phase::Created;
         }
+        // SAFETY: the tag says so.
+        self.in_box()
     }
 
-    /// Where the state machine is, if that is in a box.
     #[inline(always)]
-    fn boxed(&mut self) -> Pin<&mut F> {
-        assert!(matches!(self.phase, Phase::CreatedBoxed | Phase::Boxed), "invariant: it is in a box");
+    fn in_box(&mut self) -> *mut F {
         // SAFETY: the tag says so.
         let future = unsafe { &mut self.place.boxed };
-        future.as_mut()
+        // SAFETY: nothing is moved out of it.
+        unsafe { future.as_mut().get_unchecked_mut() }
     }
 
-    /// Where the state machine is, if that is here and `self` is pinned.
-    ///
-    /// # Safety
-    ///
-    /// `self` is pinned.
+    /// Finds the state machine of a body that is pinned.
     #[inline(always)]
-    unsafe fn here(&mut self) -> Pin<&mut F> {
-        assert!(matches!(self.phase, Phase::Created | Phase::Here), "invariant: it is here");
-        // SAFETY: the tag says so.
-        let future = unsafe { &mut self.place.here };
-        // SAFETY: by the obligation, and it is dropped where it is.
-        unsafe { Pin::new_unchecked(&mut **future) }
+    fn pinned(&mut self) -> *mut F {
+        if self.boxed {
+            self.in_box()
+        } else {
+            // SAFETY: the tag says so.
+            unsafe { &mut *self.place.here }
+        }
     }
 
     /// Drops the state machine, once.
     #[inline(always)]
     fn drop_future(&mut self) {
-        match mem::replace(&mut self.phase, Phase::Finished) {
-            // SAFETY: the tag said so, and the tag is gone.
-            Phase::CreatedBoxed | Phase::Boxed => unsafe { ManuallyDrop::drop(&mut self.place.boxed) },
-            // SAFETY: the tag said so, and the tag is gone.
-            Phase::Created | Phase::Here => unsafe { ManuallyDrop::drop(&mut self.place.here) },
-            Phase::Finished => {}
+        if mem::replace(&mut self.phase, Phase::Finished) == Phase::Finished {
+            return;
+        }
+        if self.boxed {
+            // SAFETY: the tag says so, and the phase says from now on that it is gone.
+            unsafe { ManuallyDrop::drop(&mut self.place.boxed) }
+        } else {
+            // SAFETY: the tag says so, and the phase says from now on that it is gone.
+            unsafe { ManuallyDrop::drop(&mut self.place.here) }
         }
     }
 }
 
 impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
-    /// Polls the state machine at the place that `future` finds.
+    /// Polls the state machine.
+    ///
+    /// # Safety
+    ///
+    /// 1. `future` is where it is.
+    /// 2. It stays there: it is in a box, or the body is pinned.
     #[inline(always)]
-    fn step_at(
-        &mut self,
-        future: impl FnOnce(&mut Self) -> Pin<&mut F>,
-        input: Input<S>,
-        waker: Option<&Waker>,
-    ) -> BodyStep<Y, S, E::Return> {
-        let exchange = ManuallyDrop::new(Exchange::new(self.owner, input, waker));
-        let guard = FinishOnPanic(self);
-        let poll = exchange.poll(future(guard.0));
-        guard.0.phase = guard.0.phase.started();
-        guard.0.catches = exchange.catches();
-        mem::forget(guard);
-        let untaken = exchange.untaken();
-        match poll {
-            Poll::Ready(output) => {
-                self.drop_future();
-                if let Some(output) = exchange.output() {
-                    drop_rarely(output);
-                }
-                match E::end(output) {
-                    Ok(value) => BodyStep::Returned(value),
-                    Err(error) => BodyStep::Raised(error, None),
-                }
-            }
-            Poll::Pending => match exchange.output() {
-                Some(Output::Yielded(value)) => BodyStep::Yielded(value),
-                Some(Output::Delegated(frame)) if !frame.is_finalised() => BodyStep::Delegated(frame),
-                Some(Output::Raised(error)) => {
-                    self.drop_future();
-                    let (error, value) = error.into_parts();
-                    BodyStep::Raised(error, value)
-                }
-                Some(Output::Delegated(_)) | None => BodyStep::Waiting(untaken),
-            },
+    unsafe fn step_at(&mut self, future: *mut F, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
+        let exchange = Exchange::new(self.owner, input, waker);
+        // This is what a panic leaves. It has dropped what the body held; the place is for whoever drops the generator.
+        self.phase = Phase::Polled;
+        // SAFETY: by obligation 1.
+        let future = unsafe { &mut *future };
+        // SAFETY: by obligation 2, and it is dropped where it is.
+        let poll = exchange.poll(unsafe { Pin::new_unchecked(future) });
+        self.phase = Phase::Suspended;
+        if let Poll::Ready(output) = poll {
+            self.drop_future();
+            exchange.leave();
+            return match E::end(output) {
+                Ok(value) => BodyStep::Returned(value),
+                Err(error) => BodyStep::Raised(error, None),
+            };
         }
-    }
-
-    /// Steps one that is in a box.
-    fn step_boxed(&mut self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
-        self.step_at(Self::boxed, input, waker)
+        if E::MAY_CATCH {
+            self.catches = exchange.catches();
+        }
+        if let Some(value) = exchange.take_value() {
+            exchange.leave();
+            return BodyStep::Yielded(value);
+        }
+        match exchange.take_rare() {
+            Some(Rare::Delegated(frame)) if !frame.is_finalised() => {
+                exchange.leave();
+                BodyStep::Delegated(frame)
+            }
+            Some(Rare::Raised(error)) => {
+                self.drop_future();
+                exchange.leave();
+                let (error, value) = error.into_parts();
+                BodyStep::Raised(error, value)
+            }
+            Some(Rare::Delegated(_)) | None => BodyStep::Waiting(match exchange.untaken() {
+                Some(Input::Send(value)) => Some(value),
+                _ => None,
+            }),
+        }
     }
 
     #[inline(always)]
     fn state(&self) -> State {
         match self.phase {
-            Phase::Created | Phase::CreatedBoxed => State::Created,
-            Phase::Here | Phase::Boxed => State::Suspended,
-            Phase::Finished => State::Finished,
+            Phase::Created => State::Created,
+            Phase::Suspended => State::Suspended,
+            Phase::Polled | Phase::Finished => State::Finished,
         }
     }
 }
@@ -360,11 +360,9 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Sta
     fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
         // SAFETY: nothing is moved out of it.
         let this = unsafe { self.get_unchecked_mut() };
-        if matches!(this.phase, Phase::CreatedBoxed | Phase::Boxed) {
-            return this.step_boxed(input, waker);
-        }
-        // SAFETY: it was pinned above.
-        this.step_at(|this| unsafe { this.here() }, input, waker)
+        let future = this.pinned();
+        // SAFETY: 1. found there. 2. It was pinned above.
+        unsafe { this.step_at(future, input, waker) }
     }
 
     #[inline(always)]
@@ -393,8 +391,9 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Mov
 
     #[inline(always)]
     fn step(mut self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
-        self.0.make_movable();
-        self.0.step_at(StacklessBody::boxed, input, waker)
+        let future = self.0.movable();
+        // SAFETY: 1. found there. 2. It is in a box.
+        unsafe { self.0.step_at(future, input, waker) }
     }
 
     #[inline(always)]
@@ -410,21 +409,6 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Mov
     #[inline(always)]
     fn finish(mut self: Pin<&mut Self>) {
         self.0.drop_future();
-    }
-}
-
-struct FinishOnPanic<'a, Y, S, F: Future, E>(&'a mut StacklessBody<Y, S, F, E>);
-
-impl<Y, S, F: Future, E> Drop for FinishOnPanic<'_, Y, S, F, E> {
-    fn drop(&mut self) {
-        self.0.drop_future();
-    }
-}
-
-impl<Y, S, F: Future, E> Drop for StacklessBody<Y, S, F, E> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.drop_future();
     }
 }
 
@@ -473,9 +457,9 @@ impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Stackless<'_, Y, S,
         Self: 'a,
     {
         let mut this = ManuallyDrop::new(self);
-        let chain = mem::take(&mut this.chain);
+        let chain = mem::take(&mut *this.chain);
         // SAFETY: `this` is not dropped, so the body has one owner. It may be moved: it was not pinned.
-        let body = unsafe { core::ptr::read(&this.body) };
+        let body = unsafe { ptr::read(&this.body) };
         // SAFETY: they are what this generator was made of.
         unsafe { Taken::new(body, chain) }
     }

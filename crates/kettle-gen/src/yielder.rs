@@ -2,8 +2,8 @@
 //! one that does. Their words are in `yields` and `delegation`.
 //!
 //! A yielder has no size: it is a reference and nothing behind it. What the reference is good for is its address, which is
-//! the number of the generator. So a body can be called before it is known where the generator will be, and swapping two
-//! yielders swaps nothing.
+//! the number of the generator. So a body can be called before it is known where the generator will be, and yielders can't
+//! be swapped or moved: the compiler knows no size that it could move.
 //!
 //! Invariant: a generator gives its number to one yielder and to its exchanges, and all of them have its types.
 
@@ -11,7 +11,6 @@ use crate::exchange::Exchange;
 use crate::threads::Anywhere;
 use core::fmt;
 use core::marker::PhantomData;
-use core::num::NonZeroUsize;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
 use core::task::Context;
@@ -27,39 +26,45 @@ use core::task::Context;
 pub struct Yielder<'g, Y, S = (), T = Anywhere> {
     /// `'g` may be neither shortened nor stretched. The values pass through here, so they count for [`Send`].
     types: PhantomData<(fn(&'g ()) -> &'g (), fn(Y) -> S, Y, S, T)>,
+    /// Without a size known to the compiler nothing can be moved out of its reference, and so to another address.
+    _immovable: [()],
 }
 
 /// What a body is handed: one of the yielders below, for a generator's number.
-///
-/// # Safety
-///
-/// The type has no size, needs no alignment, and may be made of nothing.
-pub(crate) unsafe trait Handed: Sized {
+pub(crate) trait Handed {
     /// The yielder of the generator that has a number.
     ///
     /// # Safety
     ///
     /// The generator has this yielder's types, and the result is handed to its body alone.
-    unsafe fn handed<'a>(owner: NonZeroUsize) -> &'a mut Self {
-        const { assert!(size_of::<Self>() == 0 && align_of::<Self>() == 1) };
-        let nothing = ptr::without_provenance_mut::<Self>(owner.get());
-        // SAFETY: a pointer that is not null is valid for an access to nothing.
+    unsafe fn handed<'a>(owner: *const ()) -> &'a mut Self;
+}
+
+impl<Y, S, T> Handed for Yielder<'_, Y, S, T> {
+    #[inline(always)]
+    unsafe fn handed<'a>(owner: *const ()) -> &'a mut Self {
+        let nothing = ptr::slice_from_raw_parts_mut(owner.cast_mut(), 0) as *mut Self;
+        // SAFETY: it has markers and a slice of nothing: no size, no alignment. A pointer that is not null is valid for
+        // an access to that.
         unsafe { &mut *nothing }
     }
 }
 
-// SAFETY: it has no fields but markers.
-unsafe impl<Y, S, T> Handed for Yielder<'_, Y, S, T> {}
-
-// SAFETY: it has a yielder for its only field.
-unsafe impl<Y, S, T> Handed for TryYielder<'_, Y, S, T> {}
+impl<Y, S, T> Handed for TryYielder<'_, Y, S, T> {
+    #[inline(always)]
+    unsafe fn handed<'a>(owner: *const ()) -> &'a mut Self {
+        let nothing = ptr::slice_from_raw_parts_mut(owner.cast_mut(), 0) as *mut Self;
+        // SAFETY: it has a yielder for its only field.
+        unsafe { &mut *nothing }
+    }
+}
 
 impl<Y, S, T> Yielder<'_, Y, S, T> {
     /// The exchange that this yielder's body is being polled with.
     #[inline(always)]
     pub(crate) fn exchange<'a>(&'a self, context: &'a Context<'_>) -> &'a Exchange<Y, S> {
         // SAFETY: yielders come from `handed`, and can't be moved or copied to another address.
-        unsafe { Exchange::of(context, ptr::from_ref(self).addr()) }
+        unsafe { Exchange::of(context, ptr::from_ref(self).cast()) }
     }
 }
 

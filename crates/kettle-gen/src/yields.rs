@@ -4,7 +4,7 @@
 //! gives it to the body, as `try` does in Python.
 
 use crate::error::{Error, SendError};
-use crate::exchange::{Output, drop_rarely};
+use crate::exchange::Rare;
 use crate::step::Input;
 use crate::yielder::{TryYielder, Yielder};
 use core::future::Future;
@@ -110,19 +110,10 @@ impl<Y, S, T> Future for Yield<'_, '_, Y, S, T> {
         let this = &mut *self;
         let exchange = this.yielder.exchange(context);
         if let Some(value) = this.value.take() {
-            exchange.put(Output::Yielded(value), false);
+            exchange.put(value, false);
             return Poll::Pending;
         }
-        match exchange.take() {
-            Some(Input::Next) => Poll::Ready(None),
-            Some(Input::Send(value)) => Poll::Ready(Some(value)),
-            // A body that does not catch is not stepped to see an error.
-            Some(Input::Throw(error)) => {
-                drop_rarely(error);
-                Poll::Pending
-            }
-            None => Poll::Pending,
-        }
+        exchange.take_sent()
     }
 }
 
@@ -144,7 +135,7 @@ impl<Y, S, T> Future for TryYield<'_, '_, Y, S, T> {
         let this = &mut *self;
         let exchange = this.yielder.exchange(context);
         if let Some(value) = this.value.take() {
-            exchange.put(Output::Yielded(value), true);
+            exchange.put(value, true);
             return Poll::Pending;
         }
         match exchange.take() {
@@ -175,19 +166,19 @@ impl<Y, S, T, I: Iterator<Item = Y>> Future for YieldIter<'_, '_, Y, S, T, I> {
         let this = &mut *self;
         let exchange = this.yielder.exchange(context);
         if this.waits {
-            match exchange.take() {
-                Some(Input::Next) => {}
-                Some(Input::Send(value)) => {
-                    exchange.put(Output::Raised(SendError::new(Error::no_send(), Some(value))), false);
+            match exchange.take_sent() {
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(value)) => {
+                    exchange.put_rare(Rare::Raised(SendError::new(Error::no_send(), Some(value))), false);
                     return Poll::Pending;
                 }
-                Some(Input::Throw(_)) | None => return Poll::Pending,
+                Poll::Pending => return Poll::Pending,
             }
         }
         this.waits = true;
         match this.iter.next() {
             Some(value) => {
-                exchange.put(Output::Yielded(value), false);
+                exchange.put(value, false);
                 Poll::Pending
             }
             None => Poll::Ready(()),
@@ -224,7 +215,7 @@ impl<Y, S, T, I: Iterator<Item = Y>> Future for TryYieldIter<'_, '_, Y, S, T, I>
         this.waits = true;
         match this.iter.next() {
             Some(value) => {
-                exchange.put(Output::Yielded(value), true);
+                exchange.put(value, true);
                 Poll::Pending
             }
             None => Poll::Ready(Ok(())),
