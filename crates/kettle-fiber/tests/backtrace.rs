@@ -1,5 +1,7 @@
 //! A backtrace that is taken inside a coroutine goes on into whoever resumed it.
 
+mod child;
+
 use kettle_fiber::{Builder, Coroutine, Yielder, scoped};
 use std::backtrace::Backtrace;
 use std::hint::black_box;
@@ -34,6 +36,8 @@ fn the_second_resumer(co: &mut Coroutine<String>) -> String {
 /// Whether all these functions are in the trace, in this order.
 #[track_caller]
 fn assert_frames(trace: &str, names: &[&str]) {
+    // In a build with the address sanitizer the trace ends where the coroutine's stack does.
+    let names = if child::is_sanitised() { &names[..1] } else { names };
     let mut rest = trace;
     for name in names {
         let Some(at) = rest.find(&format!("backtrace::{name}")) else {
