@@ -1,4 +1,5 @@
 //! `yield_from` of a stackful body: to bodies of both kinds, to shared ones, at any mixture.
+#![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle_fiber::{Coroutine, Yielder, coroutine, scoped, try_coroutine};
 use kettle_gen::{Error, Generator, State, Step, local};

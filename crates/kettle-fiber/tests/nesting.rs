@@ -1,4 +1,5 @@
 //! An outer coroutine's yielder, used on an inner one's stack: a deep yield. Both are suspended, and both unwound, there.
+#![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle_fiber::{Yielder, coroutine, scoped};
 use kettle_gen::{Generator, State, Step, local};
@@ -146,7 +147,7 @@ fn dropping_in_the_middle_of_a_delegation_from_an_inner_stack_drops_the_delegate
         scoped(
             |_: &mut Yielder<u32>| {
                 let _inner = Note("inner", Rc::clone(&log));
-                let _here = outer.yield_from(coroutine({
+                outer.yield_from(coroutine({
                     let log = Rc::clone(&log);
                     move |y: &mut Yielder<u32>| {
                         let _delegate = Note("delegate", log);

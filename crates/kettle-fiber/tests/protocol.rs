@@ -1,4 +1,5 @@
 //! The protocol's words, spoken to both forms of a coroutine: the owned one and the one that lives in a scope.
+#![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle_fiber::{Builder, Coroutine, Yielder, coroutine, scoped, try_coroutine};
 use kettle_gen::{Error, Generator, State, Step};
