@@ -69,8 +69,14 @@ impl<'a, Y, S, R, T> Generator for Boxed<'a, Y, S, R, T> {
     type Send = S;
     type Return = R;
 
+    #[inline]
     fn resume(&mut self) -> Result<Step<Y, R>, Error> {
-        root::resume(Pin::new(&mut self.delegate), &mut Chain::new())
+        let mut rest = None;
+        match self.delegate.next(&mut rest) {
+            Some(value) => Ok(Step::Yielded(value)),
+            None => root::answer(rest.expect("invariant: a generator that did not yield says why"))
+                .map_err(SendError::into_error),
+        }
     }
 
     fn send(&mut self, value: S) -> Result<Step<Y, R>, SendError<S>> {
@@ -100,6 +106,7 @@ impl<'a, Y, S, R, T> Generator for Boxed<'a, Y, S, R, T> {
 impl<Y, R, T> Iterator for Boxed<'_, Y, (), R, T> {
     type Item = Y;
 
+    #[inline]
     fn next(&mut self) -> Option<Y> {
         self.iter().next()
     }

@@ -103,8 +103,12 @@ enum FrameStep<Y, S> {
 }
 
 /// A joint as the chain sees it: the result's type is known to the delegator alone.
+///
+/// What happens most, a resume with nothing that gives a value, has a way of its own: passed as it is, a value stays in
+/// registers. All the rest is passed as one enum, through memory.
 trait Link<Y, S> {
     fn step(&self, input: Input<S>, waker: Option<&Waker>) -> FrameStep<Y, S>;
+    fn next(&self, waker: Option<&Waker>, rest: &mut Option<FrameStep<Y, S>>) -> Option<Y>;
     fn take_error(&self) -> Option<Error>;
     fn take_chain(&self) -> Option<Frames<Y, S>>;
     fn give_chain(&self, frames: Frames<Y, S>);
@@ -116,6 +120,7 @@ trait Link<Y, S> {
 
 /// A joint as the delegator sees it.
 trait Joined<Y, S, R>: Link<Y, S> {
+    fn next_alone(&self, rest: &mut Option<BodyStep<Y, S, R>>) -> Option<Y>;
     fn drive(&self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R>;
     fn state(&self) -> State;
     fn take_result(&self) -> Option<R>;
@@ -135,14 +140,10 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
         // SAFETY: a joint is made inside an `Rc` by `Delegate::new`, and nothing here moves the body out of it.
         f(unsafe { Pin::new_unchecked(&mut *body) })
     }
-}
 
-impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
-    fn step(&self, input: Input<S>, waker: Option<&Waker>) -> FrameStep<Y, S> {
-        let step = self.pinned(|body| match body.state() {
-            State::Finished => refuse(input),
-            _ => step(body, input, waker),
-        });
+    /// Keeps a result or an error for the delegator.
+    #[cold]
+    fn keep(&self, step: BodyStep<Y, S, R>) -> FrameStep<Y, S> {
         match step {
             BodyStep::Yielded(value) => FrameStep::Yielded(value),
             BodyStep::Delegated(frame) => FrameStep::Delegated(frame),
@@ -154,6 +155,33 @@ impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
             BodyStep::Raised(error, refused) => {
                 self.result.set(Some(Err(error)));
                 FrameStep::Raised(refused)
+            }
+        }
+    }
+}
+
+impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
+    fn step(&self, input: Input<S>, waker: Option<&Waker>) -> FrameStep<Y, S> {
+        let step = self.pinned(|body| match body.state() {
+            State::Finished => refuse(input),
+            _ => step(body, input, waker),
+        });
+        match step {
+            BodyStep::Yielded(value) => FrameStep::Yielded(value),
+            step => self.keep(step),
+        }
+    }
+
+    fn next(&self, waker: Option<&Waker>, rest: &mut Option<FrameStep<Y, S>>) -> Option<Y> {
+        let step = self.pinned(|body| match body.state() {
+            State::Finished => refuse(Input::Next),
+            _ => body.step(Input::Next, waker),
+        });
+        match step {
+            BodyStep::Yielded(value) => Some(value),
+            step => {
+                *rest = Some(self.keep(step));
+                None
             }
         }
     }
@@ -199,6 +227,20 @@ impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
 }
 
 impl<Y, S, R, B: Body<Y, S, R>> Joined<Y, S, R> for Joint<Y, S, R, B> {
+    fn next_alone(&self, rest: &mut Option<BodyStep<Y, S, R>>) -> Option<Y> {
+        let step = self.pinned(|body| match body.state() {
+            State::Finished => refuse(Input::Next),
+            _ => self.chain.borrow_mut().drive(body, Input::Next, None),
+        });
+        match step {
+            BodyStep::Yielded(value) => Some(value),
+            step => {
+                *rest = Some(step);
+                None
+            }
+        }
+    }
+
     fn drive(&self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
         self.pinned(|body| self.chain.borrow_mut().drive(body, input, waker))
     }
@@ -243,6 +285,12 @@ impl<'a, Y, S, R> Delegate<'a, Y, S, R> {
         // SAFETY: only the lifetime bound changes. Dropping the `Delegate` finalises the joint, after which it holds
         // nothing that borrows; so by obligation 1 nothing that it borrows is used after `'a`.
         Frame(unsafe { mem::transmute::<Rc<dyn Link<Y, S> + 'a>, Rc<dyn Link<Y, S> + 'static>>(link) })
+    }
+
+    /// Resumes the generator on its own, with nothing and for a value, the short way.
+    #[inline]
+    pub(crate) fn next(&self, rest: &mut Option<BodyStep<Y, S, R>>) -> Option<Y> {
+        self.joint.next_alone(rest)
     }
 
     /// The result, once the generator has returned and a chain has told the delegator to go on.
@@ -337,7 +385,8 @@ impl<Y, S> Chain<Y, S> {
     /// Resumes the innermost generator, and goes on until one yields or the root's body ends.
     ///
     /// Never answers [`BodyStep::Delegated`]. The body must not be finished.
-    // The body is stepped at one place only, so that the compiler finds its poll function called once and inlines it.
+    // A body that does not catch is stepped at one place only, so that the compiler finds its poll function called once
+    // and inlines it; and with nothing but what came in or `Next`, so that it need not keep the input in memory.
     #[inline(always)]
     pub fn drive<R, B: Body<Y, S, R>>(
         &mut self,
@@ -346,27 +395,56 @@ impl<Y, S> Chain<Y, S> {
         waker: Option<&Waker>,
     ) -> BodyStep<Y, S, R> {
         loop {
-            let mut refused = None;
-            if let Some(frames) = self.frames.take() {
+            if let Some(frames) = self.frames.take_if(|frames| !frames.is_empty()) {
                 let guard = FinishOnPanic { body: body.as_mut(), types: PhantomData };
-                let (frames, run) = run(frames, input, waker);
+                let mut rest = None;
+                let (frames, value) = run(frames, input, waker, &mut rest);
                 mem::forget(guard);
                 self.frames = Some(frames);
-                match run {
-                    Run::Yielded(value) => return BodyStep::Yielded(value),
+                if let Some(value) = value {
+                    return BodyStep::Yielded(value);
+                }
+                match rest.expect("invariant: a chain that did not yield says why") {
                     Run::Waiting(value) => return BodyStep::Waiting(value),
-                    Run::Ended(next, value) => (input, refused) = (next, value),
+                    Run::Raised(error, refused) if B::MAY_CATCH && body.catches() => {
+                        return self.raise(body, error, refused, waker);
+                    }
+                    Run::Raised(error, refused) => {
+                        body.finish();
+                        return BodyStep::Raised(error, refused);
+                    }
+                    Run::Returned => input = Input::Next,
                 }
             }
             // Each by itself: moved as a whole, a step is read in larger pieces than it was written in.
             match step(body.as_mut(), input, waker) {
                 BodyStep::Yielded(value) => return BodyStep::Yielded(value),
                 BodyStep::Returned(value) => return BodyStep::Returned(value),
-                BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
+                BodyStep::Raised(error, value) => return BodyStep::Raised(error, value),
                 BodyStep::Waiting(value) => return BodyStep::Waiting(value),
                 BodyStep::Delegated(frame) => self.frames = Some(push(self.frames.take(), frame)),
             }
             input = Input::Next;
+        }
+    }
+
+    /// Goes on, in a body that sees errors, with one that came out of the chain.
+    #[cold]
+    #[inline(never)]
+    fn raise<R, B: Body<Y, S, R>>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        error: Error,
+        refused: Option<S>,
+        waker: Option<&Waker>,
+    ) -> BodyStep<Y, S, R> {
+        match body.as_mut().step(Input::Throw(error), waker) {
+            BodyStep::Delegated(frame) => {
+                self.push(frame);
+                self.drive(body, Input::Next, waker)
+            }
+            BodyStep::Raised(error, value) => BodyStep::Raised(error, value.or(refused)),
+            step => step,
         }
     }
 
@@ -422,30 +500,52 @@ impl<Y, S> Default for Chain<Y, S> {
     }
 }
 
-/// How a chain paused or ended.
-enum Run<Y, S> {
-    Yielded(Y),
+/// How a chain ended, or paused without a value.
+enum Run<S> {
     Waiting(Option<S>),
-    /// What the root's body is to be resumed with, and the value that a delegate would not take.
-    Ended(Input<S>, Option<S>),
+    /// The root's body is to go on.
+    Returned,
+    /// An error is to be raised in the root's body. The value is one that a delegate was sent and would not take.
+    Raised(Error, Option<S>),
 }
 
 /// Resumes the innermost generator, and goes on until one yields or the chain has ended.
 #[inline(never)]
-fn run<Y, S>(frames: Frames<Y, S>, mut input: Input<S>, waker: Option<&Waker>) -> (Frames<Y, S>, Run<Y, S>) {
+fn run<Y, S>(
+    frames: Frames<Y, S>,
+    mut input: Input<S>,
+    waker: Option<&Waker>,
+    rest: &mut Option<Run<S>>,
+) -> (Frames<Y, S>, Option<Y>) {
     let mut guard = FinaliseOnPanic(Some(frames));
     let frames = guard.frames();
     // Closing a generator closes its delegate first. So an exit that reaches the innermost means that each of the chain
     // is being closed by the one below it; `closing` counts them, from the bottom.
     let mut closing = if input.is_exit() { frames.len() } else { 0 };
     let mut refused = None;
-    let run = loop {
+    let value = loop {
         let Some(innermost) = frames.last() else {
-            break Run::Ended(input, refused);
+            *rest = Some(match input {
+                Input::Throw(error) => Run::Raised(error, refused),
+                Input::Next | Input::Send(_) => Run::Returned,
+            });
+            break None;
         };
-        input = match innermost.0.step(input, waker) {
-            FrameStep::Yielded(value) if closing == 0 => break Run::Yielded(value),
-            FrameStep::Waiting(value) => break Run::Waiting(value),
+        let step = if closing == 0 && matches!(input, Input::Next) {
+            let mut other = None;
+            if let Some(value) = innermost.0.next(waker, &mut other) {
+                break Some(value);
+            }
+            other.expect("invariant: a generator that did not yield says why")
+        } else {
+            innermost.0.step(input, waker)
+        };
+        input = match step {
+            FrameStep::Yielded(value) if closing == 0 => break Some(value),
+            FrameStep::Waiting(value) => {
+                *rest = Some(Run::Waiting(value));
+                break None;
+            }
             FrameStep::Delegated(frame) => {
                 push_frame(frames, frame);
                 Input::Next
@@ -474,7 +574,7 @@ fn run<Y, S>(frames: Frames<Y, S>, mut input: Input<S>, waker: Option<&Waker>) -
             }
         };
     };
-    (guard.release(), run)
+    (guard.release(), value)
 }
 
 /// Puts a generator on top, with the chain that it has if it has been running on its own.
@@ -498,7 +598,7 @@ fn push<Y, S>(frames: Option<Frames<Y, S>>, frame: Frame<Y, S>) -> Frames<Y, S> 
 #[cold]
 #[inline(never)]
 fn close_all<Y, S>(frames: Frames<Y, S>) {
-    let (frames, _) = run(frames, Input::Throw(Error::exit()), None);
+    let (frames, _) = run(frames, Input::Throw(Error::exit()), None, &mut None);
     give_up(*frames);
 }
 

@@ -80,8 +80,9 @@ pub fn go_on<Y, S, R>(
     }
 }
 
+/// How a step of a root ended, as its resumer sees it.
 #[inline(always)]
-fn answer<Y, S, R>(step: BodyStep<Y, S, R>) -> Result<Step<Y, R>, SendError<S>> {
+pub(crate) fn answer<Y, S, R>(step: BodyStep<Y, S, R>) -> Result<Step<Y, R>, SendError<S>> {
     match step {
         BodyStep::Yielded(value) => Ok(Step::Yielded(value)),
         BodyStep::Returned(value) => Ok(Step::Returned(value)),
