@@ -58,6 +58,8 @@ use core::task::{Poll, Waker};
 ///
 /// # Panics
 ///
+/// It panics if it is resumed through a pin after it was resumed without one: pin it before, or never.
+///
 /// Its `Iterator` panics if an error passes through the body, out of a `yield_from`: an infallible body has no room for
 /// it. Handle it by `try_yield_from`, or use [`try_generator`].
 pub fn generator<'g, Y: 'g, S: 'g, R, C, F>(body: C) -> Stackless<'g, Y, S, F, Plain>
@@ -231,11 +233,10 @@ impl<'g, Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'g, Y, S, F, E, T> 
 
     /// The two halves of a generator that is pinned.
     #[inline(always)]
-    pub(crate) fn pinned(self: Pin<&mut Self>) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
+    pub(crate) fn pinned(self: Pin<&mut Self>) -> (Pinned<'_, Y, S, F, E>, &mut Chain<Y, S>) {
         // SAFETY: the body is not moved out of `self` below, and the chain is not pinned.
         let this = unsafe { self.get_unchecked_mut() };
-        // SAFETY: it is pinned because `self` is.
-        (unsafe { Pin::new_unchecked(&mut this.body) }, &mut this.chain)
+        (Pinned(&mut this.body), &mut this.chain)
     }
 }
 
@@ -264,15 +265,14 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
         unsafe { future.as_mut().get_unchecked_mut() }
     }
 
-    /// Finds the state machine of a body that is pinned.
+    /// Finds the state machine of a body that is pinned, and was never moved after it had started.
     #[inline(always)]
-    fn pinned(&mut self) -> *mut F {
+    fn here(&mut self) -> *mut F {
         if self.boxed {
-            self.in_box()
-        } else {
-            // SAFETY: the tag says so.
-            unsafe { &mut *self.place.here }
+            pinned_late();
         }
+        // SAFETY: the tag says so.
+        unsafe { &mut *self.place.here }
     }
 
     /// Drops the state machine, once.
@@ -351,7 +351,7 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
     }
 }
 
-/// A body that is pinned where it is; one that was moved after it had started is in a box all the same.
+/// A body that is pinned where it is, in a joint; one that has been resumed before it got there is in a box all the same.
 // SAFETY: finishing drops the state machine; nothing else is held.
 unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for StacklessBody<Y, S, F, E> {
     const MAY_CATCH: bool = E::MAY_CATCH;
@@ -360,7 +360,7 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Sta
     fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
         // SAFETY: nothing is moved out of it.
         let this = unsafe { self.get_unchecked_mut() };
-        let future = this.pinned();
+        let future = if this.boxed { this.in_box() } else { this.here() };
         // SAFETY: 1. found there. 2. It was pinned above.
         unsafe { this.step_at(future, input, waker) }
     }
@@ -380,6 +380,43 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Sta
         // SAFETY: nothing is moved out of it.
         unsafe { self.get_unchecked_mut() }.drop_future();
     }
+}
+
+/// A body of a generator that is pinned.
+// There is no looking for a box: a choice between two places would keep the state machine in memory.
+pub(crate) struct Pinned<'a, Y, S, F: Future, E>(&'a mut StacklessBody<Y, S, F, E>);
+
+// SAFETY: as of the body.
+unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Pinned<'_, Y, S, F, E> {
+    const MAY_CATCH: bool = E::MAY_CATCH;
+
+    #[inline(always)]
+    fn step(mut self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
+        let future = self.0.here();
+        // SAFETY: 1. found there. 2. `Stackless::pinned` makes these, of generators that are.
+        unsafe { self.0.step_at(future, input, waker) }
+    }
+
+    #[inline(always)]
+    fn state(&self) -> State {
+        self.0.state()
+    }
+
+    #[inline(always)]
+    fn catches(&self) -> bool {
+        self.0.catches
+    }
+
+    #[inline(always)]
+    fn finish(mut self: Pin<&mut Self>) {
+        self.0.drop_future();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn pinned_late() -> ! {
+    panic!("resume through a pin a generator that was resumed without one: pin it before its first resume, or never")
 }
 
 /// A body that may be moved: it goes into a box when it is first stepped.
@@ -472,24 +509,24 @@ impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Pin<&mut Stackless<
 
     #[inline(always)]
     fn resume(&mut self) -> Result<Step<Y, Self::Return>, Error> {
-        let (body, chain) = self.as_mut().pinned();
-        root::resume(body, chain)
+        let (mut body, chain) = self.as_mut().pinned();
+        root::resume(Pin::new(&mut body), chain)
     }
 
     #[inline(always)]
     fn send(&mut self, value: S) -> Result<Step<Y, Self::Return>, SendError<S>> {
-        let (body, chain) = self.as_mut().pinned();
-        root::send(body, chain, value)
+        let (mut body, chain) = self.as_mut().pinned();
+        root::send(Pin::new(&mut body), chain, value)
     }
 
     fn throw(&mut self, error: Error) -> Result<Step<Y, Self::Return>, Error> {
-        let (body, chain) = self.as_mut().pinned();
-        root::throw(body, chain, error)
+        let (mut body, chain) = self.as_mut().pinned();
+        root::throw(Pin::new(&mut body), chain, error)
     }
 
     fn close(&mut self) -> Result<Option<Self::Return>, Error> {
-        let (body, chain) = self.as_mut().pinned();
-        root::close(body, chain)
+        let (mut body, chain) = self.as_mut().pinned();
+        root::close(Pin::new(&mut body), chain)
     }
 
     fn state(&self) -> State {
@@ -512,8 +549,8 @@ impl<Y, F: Future, E: Ending<F::Output>, T> Iterator for Pin<&mut Stackless<'_, 
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let (body, chain) = self.as_mut().pinned();
-        item::<Y, F, E>(body, chain)
+        let (mut body, chain) = self.as_mut().pinned();
+        item::<Y, F, E>(Pin::new(&mut body), chain)
     }
 }
 

@@ -16,7 +16,8 @@ impl<Y, F: Future, E: Ending<F::Output>, T> Stream for Stackless<'_, Y, (), F, E
     type Item = E::Item<Y>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let (body, chain) = self.pinned();
+        let (mut body, chain) = self.pinned();
+        let body = Pin::new(&mut body);
         if body.state() == State::Finished {
             return Poll::Ready(None);
         }

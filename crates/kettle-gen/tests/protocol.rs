@@ -301,3 +301,20 @@ fn debug_shows_the_state() -> Test {
     assert_eq!(format!("{:?}", boxed(g)), "Boxed { state: Suspended, .. }");
     Ok(())
 }
+
+#[test]
+#[should_panic(expected = "pin it before its first resume, or never")]
+fn pinning_a_generator_that_has_run_unpinned_is_a_bug_of_the_caller() {
+    let mut g = generator(async |y| y.yield_iter(0..3).await);
+    assert_eq!(Iterator::next(&mut g), Some(0));
+    let mut g = std::pin::pin!(g);
+    Iterator::next(&mut g);
+}
+
+#[test]
+fn a_generator_that_has_run_unpinned_can_be_delegated_to() {
+    let mut inner = generator(async |y| y.yield_iter(0..3).await);
+    assert_eq!(Iterator::next(&mut inner), Some(0));
+    let outer = generator(async move |y| y.yield_from(inner).await);
+    assert_eq!(outer.collect::<Vec<_>>(), [1, 2]);
+}
