@@ -89,8 +89,9 @@ impl<Y, S> Exchange<Y, S> {
         match input {
             Input::Next => self.brings.set(Brings::Next),
             Input::Send(value) => {
-                // SAFETY: the place is empty and not lent out: no resume is under way.
-                unsafe { (*self.sent.get()).write(value) };
+                // SAFETY: the place is not lent out: no resume is under way.
+                let place = unsafe { &mut *self.sent.get() };
+                place.write(value);
                 self.brings.set(Brings::Sent);
             }
             Input::Throw(error) => {
@@ -130,8 +131,9 @@ impl<Y, S> Exchange<Y, S> {
     /// Hands out a value, and says whether its yield wants to see errors.
     #[inline(always)]
     pub(crate) fn put(&self, value: Y, catches: bool) {
-        // SAFETY: the place is not lent out, and empty: a body hands out one thing a step.
-        unsafe { (*self.value.get()).write(value) };
+        // SAFETY: the place is not lent out. It is empty: a body hands out one thing a step.
+        let place = unsafe { &mut *self.value.get() };
+        place.write(value);
         self.holds.set(Holds::Value);
         self.catches.set(catches);
     }
@@ -150,7 +152,7 @@ impl<Y, S> Exchange<Y, S> {
             Brings::Absent | Brings::Nothing => None,
             Brings::Next => Some(Input::Next),
             // SAFETY: the tag said so, and is gone.
-            Brings::Sent => Some(Input::Send(unsafe { (*self.sent.get()).assume_init_read() })),
+            Brings::Sent => Some(Input::Send(unsafe { read(&self.sent) })),
             Brings::Thrown => self.thrown.take().map(|error| Input::Throw(ManuallyDrop::into_inner(error))),
         }
     }
@@ -162,7 +164,7 @@ impl<Y, S> Exchange<Y, S> {
             return None;
         }
         // SAFETY: the tag said so, and is gone.
-        Some(unsafe { (*self.sent.get()).assume_init_read() })
+        Some(unsafe { read(&self.sent) })
     }
 
     /// The value that the body handed out.
@@ -173,7 +175,7 @@ impl<Y, S> Exchange<Y, S> {
         }
         self.holds.set(Holds::Nothing);
         // SAFETY: the tag said so, and is gone.
-        Some(unsafe { (*self.value.get()).assume_init_read() })
+        Some(unsafe { read(&self.value) })
     }
 
     /// What else the body handed out.
@@ -187,6 +189,19 @@ impl<Y, S> Exchange<Y, S> {
     pub(crate) fn catches(&self) -> bool {
         self.catches.get()
     }
+}
+
+/// Takes a value out of its place.
+///
+/// # Safety
+///
+/// There is one, it is not lent out, and nobody reads it again.
+#[inline(always)]
+unsafe fn read<V>(place: &UnsafeCell<MaybeUninit<V>>) -> V {
+    // SAFETY: by the obligation.
+    let place = unsafe { &*place.get() };
+    // SAFETY: by the obligation.
+    unsafe { place.assume_init_read() }
 }
 
 impl<Y, S> Drop for Exchange<Y, S> {

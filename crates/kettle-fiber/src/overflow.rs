@@ -9,7 +9,6 @@
 
 use crate::memory;
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -96,8 +95,8 @@ fn overflowed(address: usize) -> Option<(usize, usize)> {
     None
 }
 
-/// The handlers that were there before: for SIGSEGV and SIGBUS. Written once, before ours is installed.
-static mut PREVIOUS: [MaybeUninit<libc::sigaction>; 2] = [MaybeUninit::uninit(); 2];
+/// The handlers that were there before: for SIGSEGV and SIGBUS. Set once, before ours is installed, and kept for good.
+static PREVIOUS: [AtomicPtr<libc::sigaction>; 2] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
 static FIND_NAME: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
@@ -112,10 +111,10 @@ fn install(find_name: FindName) {
             let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
             action.sa_sigaction = handle as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            // SAFETY: nobody reads the entry before this signal's handler, which the next call installs.
-            let previous = unsafe { (&raw mut PREVIOUS[index]).cast::<libc::sigaction>() };
+            let previous = Box::leak(Box::new(action));
             // SAFETY: asks for the handler that is there.
             unsafe { libc::sigaction(signal, ptr::null(), previous) };
+            PREVIOUS[index].store(previous, Ordering::Release);
             // SAFETY: `handle` is a handler for SA_SIGINFO and does only what a handler may.
             unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
         }
@@ -125,14 +124,16 @@ fn install(find_name: FindName) {
 }
 
 unsafe extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a valid `info` to a handler with SA_SIGINFO, of a fault.
-    let address = unsafe { (*info).si_addr() } as usize;
+    // SAFETY: the kernel passes a valid one to a handler with SA_SIGINFO.
+    let fault = unsafe { &*info };
+    // SAFETY: SIGSEGV and SIGBUS have an address.
+    let address = unsafe { fault.si_addr() } as usize;
     if let Some((slot, size)) = overflowed(address) {
         report(slot, size);
     }
     let index = usize::from(signal == libc::SIGBUS);
-    // SAFETY: written before this handler was installed.
-    let previous = unsafe { (*(&raw const PREVIOUS[index])).assume_init_ref() };
+    // SAFETY: set before this handler was installed, and never freed.
+    let previous = unsafe { &*PREVIOUS[index].load(Ordering::Acquire) };
     match previous.sa_sigaction {
         libc::SIG_DFL | libc::SIG_IGN => {
             // SAFETY: restores what was there; the fault happens again and the kernel ends the process.

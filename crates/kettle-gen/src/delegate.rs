@@ -357,8 +357,7 @@ pub struct Chain<Y, S> {
     frames: Option<Frames<Y, S>>,
 }
 
-/// Once there, kept for the next delegation.
-#[expect(clippy::box_collection, reason = "a chain is as small as can be, and moves")]
+/// Boxed, so that a chain is one word that moves. Once there, kept for the next delegation.
 type Frames<Y, S> = Box<Vec<Frame<Y, S>>>;
 
 impl<Y, S> Chain<Y, S> {

@@ -154,14 +154,15 @@ impl<Y, S> Exchange<Y, S> {
     /// Hands out a value, in the place of what a yield that was dropped before its pause has left there.
     #[inline(always)]
     pub(crate) fn put(&self, value: Y, catches: bool) {
-        if needs_drop::<Y>() {
-            if let Some(value) = self.take_value() {
-                drop_rarely(value);
-            }
+        if needs_drop::<Y>()
+            && let Some(value) = self.take_value()
+        {
+            drop_rarely(value);
         }
         self.holds.set(if catches { Holds::ValueCatches } else { Holds::Value });
-        // SAFETY: nobody else looks at the place meanwhile; it is not lent out.
-        unsafe { (*self.value.get()).write(value) };
+        // SAFETY: the place is not lent out.
+        let place = unsafe { &mut *self.value.get() };
+        place.write(value);
     }
 
     /// Hands out something else, likewise.
@@ -195,7 +196,7 @@ impl<Y, S> Exchange<Y, S> {
             Brings::Sent => {
                 self.brings.set(Brings::Nothing);
                 // SAFETY: the tag said so, and is gone.
-                Poll::Ready(Some(unsafe { (*self.sent.get()).assume_init_read() }))
+                Poll::Ready(Some(unsafe { read(&self.sent) }))
             }
             Brings::Nothing | Brings::Thrown => Poll::Pending,
         }
@@ -209,7 +210,7 @@ impl<Y, S> Exchange<Y, S> {
         }
         self.holds.set(Holds::Nothing);
         // SAFETY: the tag said so, and is gone.
-        Some(unsafe { (*self.value.get()).assume_init_read() })
+        Some(unsafe { read(&self.value) })
     }
 
     /// What else the body handed out.
@@ -231,7 +232,7 @@ impl<Y, S> Exchange<Y, S> {
             Brings::Nothing => None,
             Brings::Next => Some(Input::Next),
             // SAFETY: the tag said so, and is gone.
-            Brings::Sent => Some(Input::Send(unsafe { (*self.sent.get()).assume_init_read() })),
+            Brings::Sent => Some(Input::Send(unsafe { read(&self.sent) })),
             Brings::Thrown => self.thrown.take().map(|error| Input::Throw(ManuallyDrop::into_inner(error))),
         }
     }
@@ -239,10 +240,10 @@ impl<Y, S> Exchange<Y, S> {
     /// Drops what nobody has taken: the end of a step.
     #[inline(always)]
     pub(crate) fn leave(&self) {
-        if needs_drop::<Y>() {
-            if let Some(value) = self.take_value() {
-                drop_rarely(value);
-            }
+        if needs_drop::<Y>()
+            && let Some(value) = self.take_value()
+        {
+            drop_rarely(value);
         }
         if let Some(rare) = self.take_rare() {
             drop_rarely(rare);
@@ -253,6 +254,19 @@ impl<Y, S> Exchange<Y, S> {
             Brings::Sent | Brings::Thrown => drop_rarely(self.untaken()),
         }
     }
+}
+
+/// Takes a value out of its place.
+///
+/// # Safety
+///
+/// There is one, it is not lent out, and nobody reads it again.
+#[inline(always)]
+unsafe fn read<V>(place: &UnsafeCell<MaybeUninit<V>>) -> V {
+    // SAFETY: by the obligation.
+    let place = unsafe { &*place.get() };
+    // SAFETY: by the obligation.
+    unsafe { place.assume_init_read() }
 }
 
 /// Drops what is hardly ever there, out of line: yields are to be small.

@@ -240,13 +240,26 @@ impl<'g, Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'g, Y, S, F, E, T> 
     }
 }
 
+impl<Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'_, Y, S, F, E, T> {
+    /// The two halves of a generator that is pinned, and may have been resumed before it was.
+    #[cfg(feature = "stream")]
+    pub(crate) fn pinned_late(self: Pin<&mut Self>) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
+        // SAFETY: the body is not moved out of `self` below, and the chain is not pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: it is pinned because `self` is.
+        (unsafe { Pin::new_unchecked(&mut this.body) }, &mut this.chain)
+    }
+}
+
 impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
     /// Puts a state machine that may be moved into a box, and finds it there.
     #[inline(always)]
     fn movable(&mut self) -> *mut F {
         if !self.boxed {
-            // SAFETY: not in a box, so it is here; and nobody has pinned it, or this would not be asked.
-            let future = unsafe { ManuallyDrop::take(&mut self.place.here) };
+            // SAFETY: the tag says so.
+            let here = unsafe { &mut self.place.here };
+            // SAFETY: nobody has pinned it, or this would not be asked, and its place is given to the box.
+            let future = unsafe { ManuallyDrop::take(here) };
             // Should the allocation fail by unwinding, the future is dropped by that and must not be again.
             self.phase = Phase::Finished;
             self.place.boxed = ManuallyDrop::new(Box::pin(future));
@@ -282,11 +295,15 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
             return;
         }
         if self.boxed {
-            // SAFETY: the tag says so, and the phase says from now on that it is gone.
-            unsafe { ManuallyDrop::drop(&mut self.place.boxed) }
+            // SAFETY: the tag says so.
+            let boxed = unsafe { &mut self.place.boxed };
+            // SAFETY: the phase says from now on that it is gone.
+            unsafe { ManuallyDrop::drop(boxed) }
         } else {
-            // SAFETY: the tag says so, and the phase says from now on that it is gone.
-            unsafe { ManuallyDrop::drop(&mut self.place.here) }
+            // SAFETY: the tag says so.
+            let here = unsafe { &mut self.place.here };
+            // SAFETY: the phase says from now on that it is gone.
+            unsafe { ManuallyDrop::drop(here) }
         }
     }
 }
@@ -351,7 +368,7 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
     }
 }
 
-/// A body that is pinned where it is, in a joint; one that has been resumed before it got there is in a box all the same.
+/// A body that is pinned where it is, in a joint or a stream; one that was resumed before that is in a box all the same.
 // SAFETY: finishing drops the state machine; nothing else is held.
 unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for StacklessBody<Y, S, F, E> {
     const MAY_CATCH: bool = E::MAY_CATCH;

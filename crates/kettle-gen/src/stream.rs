@@ -16,8 +16,7 @@ impl<Y, F: Future, E: Ending<F::Output>, T> Stream for Stackless<'_, Y, (), F, E
     type Item = E::Item<Y>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let (mut body, chain) = self.pinned();
-        let body = Pin::new(&mut body);
+        let (body, chain) = self.pinned_late();
         if body.state() == State::Finished {
             return Poll::Ready(None);
         }
