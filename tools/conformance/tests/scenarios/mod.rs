@@ -207,11 +207,10 @@ impl Maker {
 
     fn drive(&mut self) -> Vec<Json> {
         let mut drive = Vec::new();
-        let mut occupied = vec![false; self.slots];
         for slot in 0..self.slots {
             self.new_generator(slot, &mut drive);
-            occupied[slot] = true;
         }
+        let mut occupied = vec![true; self.slots];
         for _ in 0..5 + self.random.below(12) {
             let slot = self.random.below(self.slots);
             if !occupied[slot] {
