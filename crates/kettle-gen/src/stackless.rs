@@ -227,23 +227,13 @@ impl<'g, Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'g, Y, S, F, E, T> 
 
     /// The two halves of a generator that may be moved.
     #[inline(always)]
-    fn movable(&mut self) -> (Movable<'_, Y, S, F, E>, &mut Chain<Y, S>) {
-        (Movable(&mut self.body), &mut self.chain)
+    fn movable(&mut self) -> (Pin<&mut Movable<Y, S, F, E>>, &mut Chain<Y, S>) {
+        (Movable::new(&mut self.body), &mut self.chain)
     }
 
     /// The two halves of a generator that is pinned.
     #[inline(always)]
-    pub(crate) fn pinned(self: Pin<&mut Self>) -> (Pinned<'_, Y, S, F, E>, &mut Chain<Y, S>) {
-        // SAFETY: the body is not moved out of `self` below, and the chain is not pinned.
-        let this = unsafe { self.get_unchecked_mut() };
-        (Pinned(&mut this.body), &mut this.chain)
-    }
-}
-
-impl<Y, S, F: Future, E: Ending<F::Output>, T> Stackless<'_, Y, S, F, E, T> {
-    /// The two halves of a generator that is pinned, and may have been resumed before it was.
-    #[cfg(feature = "stream")]
-    pub(crate) fn pinned_late(self: Pin<&mut Self>) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
+    pub(crate) fn pinned(self: Pin<&mut Self>) -> (Pin<&mut StacklessBody<Y, S, F, E>>, &mut Chain<Y, S>) {
         // SAFETY: the body is not moved out of `self` below, and the chain is not pinned.
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: it is pinned because `self` is.
@@ -368,7 +358,8 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
     }
 }
 
-/// A body that is pinned where it is, in a joint or a stream; one that was resumed before that is in a box all the same.
+/// A body that is pinned where it is.
+// There is no looking for a box: a choice between two places would keep the state machine in memory.
 // SAFETY: finishing drops the state machine; nothing else is held.
 unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for StacklessBody<Y, S, F, E> {
     const MAY_CATCH: bool = E::MAY_CATCH;
@@ -377,7 +368,7 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Sta
     fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
         // SAFETY: nothing is moved out of it.
         let this = unsafe { self.get_unchecked_mut() };
-        let future = if this.boxed { this.in_box() } else { this.here() };
+        let future = this.here();
         // SAFETY: 1. found there. 2. It was pinned above.
         unsafe { this.step_at(future, input, waker) }
     }
@@ -399,55 +390,40 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Sta
     }
 }
 
-/// A body of a generator that is pinned.
-// There is no looking for a box: a choice between two places would keep the state machine in memory.
-pub(crate) struct Pinned<'a, Y, S, F: Future, E>(&'a mut StacklessBody<Y, S, F, E>);
-
-// SAFETY: as of the body.
-unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Pinned<'_, Y, S, F, E> {
-    const MAY_CATCH: bool = E::MAY_CATCH;
-
-    #[inline(always)]
-    fn step(mut self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
-        let future = self.0.here();
-        // SAFETY: 1. found there. 2. `Stackless::pinned` makes these, of generators that are.
-        unsafe { self.0.step_at(future, input, waker) }
-    }
-
-    #[inline(always)]
-    fn state(&self) -> State {
-        self.0.state()
-    }
-
-    #[inline(always)]
-    fn catches(&self) -> bool {
-        self.0.catches
-    }
-
-    #[inline(always)]
-    fn finish(mut self: Pin<&mut Self>) {
-        self.0.drop_future();
-    }
-}
-
 #[cold]
 #[inline(never)]
 fn pinned_late() -> ! {
     panic!("resume through a pin a generator that was resumed without one: pin it before its first resume, or never")
 }
 
-/// A body that may be moved: it goes into a box when it is first stepped.
-struct Movable<'a, Y, S, F: Future, E>(&'a mut StacklessBody<Y, S, F, E>);
+/// A body that is pinned, in a joint or a stream, and may have been resumed before that: then it is in a box.
+#[repr(transparent)]
+pub(crate) struct PinnedLate<Y, S, F: Future, E>(StacklessBody<Y, S, F, E>);
+
+#[cfg(feature = "stream")]
+impl<Y, S, F: Future, E> PinnedLate<Y, S, F, E> {
+    /// A pinned body, as one that may have been pinned late.
+    pub(crate) fn new(body: Pin<&mut StacklessBody<Y, S, F, E>>) -> Pin<&mut Self> {
+        // SAFETY: nothing is moved out of it.
+        let body = ptr::from_mut(unsafe { body.get_unchecked_mut() });
+        // SAFETY: it has the same layout, and is borrowed as long.
+        let this = unsafe { &mut *body.cast::<Self>() };
+        // SAFETY: what it is made of is pinned.
+        unsafe { Pin::new_unchecked(this) }
+    }
+}
 
 // SAFETY: as of the body.
-unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Movable<'_, Y, S, F, E> {
+unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for PinnedLate<Y, S, F, E> {
     const MAY_CATCH: bool = E::MAY_CATCH;
 
     #[inline(always)]
-    fn step(mut self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
-        let future = self.0.movable();
-        // SAFETY: 1. found there. 2. It is in a box.
-        unsafe { self.0.step_at(future, input, waker) }
+    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
+        // SAFETY: nothing is moved out of it.
+        let body = unsafe { &mut self.get_unchecked_mut().0 };
+        let future = if body.boxed { body.in_box() } else { body.here() };
+        // SAFETY: 1. found there. 2. It was pinned above, or is in a box.
+        unsafe { body.step_at(future, input, waker) }
     }
 
     #[inline(always)]
@@ -461,8 +437,54 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Mov
     }
 
     #[inline(always)]
-    fn finish(mut self: Pin<&mut Self>) {
-        self.0.drop_future();
+    fn finish(self: Pin<&mut Self>) {
+        // SAFETY: nothing is moved out of it.
+        unsafe { self.get_unchecked_mut() }.0.drop_future();
+    }
+}
+
+/// A body that may be moved: it goes into a box when it is first stepped.
+#[repr(transparent)]
+struct Movable<Y, S, F: Future, E>(StacklessBody<Y, S, F, E>);
+
+impl<Y, S, F: Future, E> Movable<Y, S, F, E> {
+    /// A body that was not pinned. Pinning it now binds nobody: what must not move is in the box.
+    #[inline(always)]
+    fn new(body: &mut StacklessBody<Y, S, F, E>) -> Pin<&mut Self> {
+        // SAFETY: it has the same layout, and is borrowed as long.
+        let this = unsafe { &mut *ptr::from_mut(body).cast::<Self>() };
+        // SAFETY: nothing here relies on it.
+        unsafe { Pin::new_unchecked(this) }
+    }
+}
+
+// SAFETY: as of the body.
+unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Movable<Y, S, F, E> {
+    const MAY_CATCH: bool = E::MAY_CATCH;
+
+    #[inline(always)]
+    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
+        // SAFETY: it is not pinned but in name.
+        let body = unsafe { &mut self.get_unchecked_mut().0 };
+        let future = body.movable();
+        // SAFETY: 1. found there. 2. It is in a box.
+        unsafe { body.step_at(future, input, waker) }
+    }
+
+    #[inline(always)]
+    fn state(&self) -> State {
+        self.0.state()
+    }
+
+    #[inline(always)]
+    fn catches(&self) -> bool {
+        self.0.catches
+    }
+
+    #[inline(always)]
+    fn finish(self: Pin<&mut Self>) {
+        // SAFETY: it is not pinned but in name.
+        unsafe { self.get_unchecked_mut() }.0.drop_future();
     }
 }
 
@@ -482,24 +504,24 @@ impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Stackless<'_, Y, S,
 
     #[inline(always)]
     fn resume(&mut self) -> Result<Step<Y, Self::Return>, Error> {
-        let (mut body, chain) = self.movable();
-        root::resume(Pin::new(&mut body), chain)
+        let (body, chain) = self.movable();
+        root::resume(body, chain)
     }
 
     #[inline(always)]
     fn send(&mut self, value: S) -> Result<Step<Y, Self::Return>, SendError<S>> {
-        let (mut body, chain) = self.movable();
-        root::send(Pin::new(&mut body), chain, value)
+        let (body, chain) = self.movable();
+        root::send(body, chain, value)
     }
 
     fn throw(&mut self, error: Error) -> Result<Step<Y, Self::Return>, Error> {
-        let (mut body, chain) = self.movable();
-        root::throw(Pin::new(&mut body), chain, error)
+        let (body, chain) = self.movable();
+        root::throw(body, chain, error)
     }
 
     fn close(&mut self) -> Result<Option<Self::Return>, Error> {
-        let (mut body, chain) = self.movable();
-        root::close(Pin::new(&mut body), chain)
+        let (body, chain) = self.movable();
+        root::close(body, chain)
     }
 
     fn state(&self) -> State {
@@ -515,7 +537,7 @@ impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Stackless<'_, Y, S,
         // SAFETY: `this` is not dropped, so the body has one owner. It may be moved: it was not pinned.
         let body = unsafe { ptr::read(&this.body) };
         // SAFETY: they are what this generator was made of.
-        unsafe { Taken::new(body, chain) }
+        unsafe { Taken::new(PinnedLate(body), chain) }
     }
 }
 
@@ -526,24 +548,24 @@ impl<Y, S, F: Future, E: Ending<F::Output>, T> Generator for Pin<&mut Stackless<
 
     #[inline(always)]
     fn resume(&mut self) -> Result<Step<Y, Self::Return>, Error> {
-        let (mut body, chain) = self.as_mut().pinned();
-        root::resume(Pin::new(&mut body), chain)
+        let (body, chain) = self.as_mut().pinned();
+        root::resume(body, chain)
     }
 
     #[inline(always)]
     fn send(&mut self, value: S) -> Result<Step<Y, Self::Return>, SendError<S>> {
-        let (mut body, chain) = self.as_mut().pinned();
-        root::send(Pin::new(&mut body), chain, value)
+        let (body, chain) = self.as_mut().pinned();
+        root::send(body, chain, value)
     }
 
     fn throw(&mut self, error: Error) -> Result<Step<Y, Self::Return>, Error> {
-        let (mut body, chain) = self.as_mut().pinned();
-        root::throw(Pin::new(&mut body), chain, error)
+        let (body, chain) = self.as_mut().pinned();
+        root::throw(body, chain, error)
     }
 
     fn close(&mut self) -> Result<Option<Self::Return>, Error> {
-        let (mut body, chain) = self.as_mut().pinned();
-        root::close(Pin::new(&mut body), chain)
+        let (body, chain) = self.as_mut().pinned();
+        root::close(body, chain)
     }
 
     fn state(&self) -> State {
@@ -556,8 +578,8 @@ impl<Y, F: Future, E: Ending<F::Output>, T> Iterator for Stackless<'_, Y, (), F,
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let (mut body, chain) = self.movable();
-        item::<Y, F, E>(Pin::new(&mut body), chain)
+        let (body, chain) = self.movable();
+        item::<Y, F, E>(body, chain)
     }
 }
 
@@ -566,8 +588,8 @@ impl<Y, F: Future, E: Ending<F::Output>, T> Iterator for Pin<&mut Stackless<'_, 
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let (mut body, chain) = self.as_mut().pinned();
-        item::<Y, F, E>(Pin::new(&mut body), chain)
+        let (body, chain) = self.as_mut().pinned();
+        item::<Y, F, E>(body, chain)
     }
 }
 

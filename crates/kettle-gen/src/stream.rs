@@ -1,7 +1,7 @@
 //! Owns the async generator (PEP 525): a stackless body that also awaits other futures, polled as a `Stream`.
 
 use crate::delegate::{Body, BodyStep};
-use crate::stackless::{Ending, Stackless};
+use crate::stackless::{Ending, PinnedLate, Stackless};
 use crate::step::{Input, State};
 use core::future::Future;
 use core::pin::Pin;
@@ -16,7 +16,8 @@ impl<Y, F: Future, E: Ending<F::Output>, T> Stream for Stackless<'_, Y, (), F, E
     type Item = E::Item<Y>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let (body, chain) = self.pinned_late();
+        let (body, chain) = self.pinned();
+        let body = PinnedLate::new(body);
         if body.state() == State::Finished {
             return Poll::Ready(None);
         }
