@@ -3,7 +3,7 @@
 use crate::exchange::{Exchange, Link, Rare};
 use crate::stack::{MOST_ROOM, Place, Stack};
 use crate::yielder::Yielder;
-use kettle_gen::delegate::{Body, BodyStep};
+use kettle_gen::body::{Body, BodyStep};
 use kettle_gen::{Error, Input, State};
 use std::mem::ManuallyDrop;
 use std::pin::Pin;

@@ -148,7 +148,7 @@ impl Builder {
         self
     }
 
-    /// Makes a [`coroutine`].
+    /// Makes a [`coroutine`](coroutine()).
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl Builder {
         }
     }
 
-    /// Makes a [`try_coroutine`].
+    /// Makes a [`try_coroutine`](try_coroutine()).
     ///
     /// # Errors
     ///
@@ -184,7 +184,7 @@ impl Builder {
         }
     }
 
-    /// Makes a [`scoped`] coroutine.
+    /// Makes a [`scoped`](scoped()) coroutine.
     ///
     /// # Errors
     ///

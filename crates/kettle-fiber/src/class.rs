@@ -70,7 +70,7 @@ impl<F> StackError<F> {
     }
 
     /// What the system said, if it refused memory, address space or a guard page. The pool goes on working: try again
-    /// when other coroutines have ended.
+    /// when other coroutines of this size and thread have ended.
     pub fn io_error(&self) -> Option<&io::Error> {
         match &self.reason {
             Reason::System { error, .. } => Some(error),

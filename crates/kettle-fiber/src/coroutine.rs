@@ -1,26 +1,28 @@
 //! Owns the owned coroutine: a stackful generator that can be stored, returned and moved.
 
 use crate::body::FiberBody;
-use kettle_gen::delegate::{Body, BodyStep, Chain};
+use kettle_gen::body::{Body, BodyStep};
+use kettle_gen::chain::Chain;
 use kettle_gen::{Error, Generator, Input, SendError, State, Step, Taken, root};
 use std::fmt;
 use std::iter::FusedIterator;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 
-/// A generator with a stack of its own; made by [`coroutine`](crate::coroutine), [`try_coroutine`](crate::try_coroutine)
+/// A generator with a stack of its own; made by [`coroutine`](crate::coroutine()), [`try_coroutine`](crate::try_coroutine)
 /// and [`Builder`](crate::Builder).
 ///
 /// Its body is `'static`: it owns what it uses, so that forgetting the coroutine leaks a stack and nothing else
-/// (SAFETY.md, S1). One that borrows lives in [`scoped`](crate::scoped). It stays on its thread.
+/// (SAFETY.md, S1). One that borrows lives in [`scoped`](crate::scoped()). It stays on its thread.
 ///
 /// Dropping it closes it, and unwinds its stack: destructors run, innermost first. In a build where panics abort, a
 /// suspended one can't be unwound; its stack is leaked.
 ///
 /// # Panics
 ///
-/// A panic of the body passes through the call that resumed it; so does one of a destructor when it is closed or
-/// dropped.
+/// A panic of the body passes through the call that resumed it. A destructor on the stack of a suspended one that panics
+/// while it is closed or dropped aborts the process, as one does during any panic: that is how a stack is unwound. A body
+/// that catches its unwinding, and yields on for ever, can't be dropped.
 pub struct Coroutine<Y, S = (), R = ()> {
     body: FiberBody<Y, S, R>,
     chain: Chain<Y, S>,

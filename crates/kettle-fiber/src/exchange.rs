@@ -9,7 +9,7 @@
 //!
 //! The unsafe code of this module is reading the places by their tags.
 
-use kettle_gen::delegate::Frame;
+use kettle_gen::Frame;
 use kettle_gen::{Error, Input, SendError};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{ManuallyDrop, MaybeUninit};

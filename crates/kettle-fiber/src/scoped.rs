@@ -8,7 +8,7 @@ use kettle_gen::{Error, Generator, SendError, State, Step};
 use std::fmt;
 use std::iter::FusedIterator;
 
-/// A coroutine that borrows from its surroundings, for as long as its scope lasts; see [`scoped`](crate::scoped).
+/// A coroutine that borrows from its surroundings, for as long as its scope lasts; see [`scoped`](crate::scoped()).
 pub struct Scoped<'s, Y, S = (), R = ()> {
     coroutine: &'s mut Coroutine<Y, S, R>,
 }

@@ -1,6 +1,8 @@
 //! Owns the boxed generator: one allocation, a type that has a name.
 
-use crate::delegate::{Body, Chain, Delegate};
+use crate::body::Body;
+use crate::chain::Chain;
+use crate::delegate::Delegate;
 use crate::error::{Error, SendError};
 use crate::generator::{Generator, Taken};
 use crate::root;

@@ -10,8 +10,8 @@
 //!
 //! The unsafe code of this module is the reading of that pointer.
 
-use crate::delegate::Frame;
 use crate::error::{Error, SendError};
+use crate::frame::Frame;
 use crate::step::Input;
 use core::cell::{Cell, UnsafeCell};
 use core::future::Future;

@@ -3,7 +3,9 @@
 //! Nothing here knows how a body is made to pause: the stackless body of this crate and the stackful one of
 //! `kettle-fiber` both implement it, and so may anybody's hand-written state machine.
 
-use crate::delegate::{Body, BodyStep, Chain, Delegate};
+use crate::body::{Body, BodyStep};
+use crate::chain::Chain;
+use crate::delegate::Delegate;
 use crate::error::{Error, SendError};
 use crate::step::{Input, State, Step};
 use alloc::rc::Rc;

@@ -16,9 +16,10 @@
 //! Everywhere else they are as those of the crate root.
 
 use crate::boxed::Boxed;
+use crate::ending::{Fallible, Plain};
 use crate::error::BoxError;
 use crate::generator::Generator;
-use crate::stackless::{Fallible, Plain, Stackless};
+use crate::stackless::Stackless;
 use crate::threads::Here;
 use core::future::Future;
 

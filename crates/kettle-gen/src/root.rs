@@ -3,7 +3,8 @@
 //! A root is a body with the chain of those it delegates to. Functions, not a type, because a root is pinned in one
 //! generator, in a box in another and behind a pointer in a third.
 
-use crate::delegate::{Body, BodyStep, Chain};
+use crate::body::{Body, BodyStep};
+use crate::chain::Chain;
 use crate::error::{Error, SendError};
 use crate::step::{Input, State, Step};
 use core::pin::Pin;

@@ -1,7 +1,9 @@
 //! Owns the async generator (PEP 525): a stackless body that also awaits other futures, polled as a `Stream`.
 
-use crate::delegate::{Body, BodyStep};
-use crate::stackless::{Ending, PinnedLate, Stackless};
+use crate::body::{Body, BodyStep};
+use crate::ending::Ending;
+use crate::stackless::Stackless;
+use crate::state_machine::PinnedLate;
 use crate::step::{Input, State};
 use core::future::Future;
 use core::pin::Pin;
@@ -10,7 +12,7 @@ use futures_core::{FusedStream, Stream};
 
 /// A body that awaits: each value is an item, and while the body waits for a future, so does whoever polls the stream.
 ///
-/// Where [`Generator`](crate::Generator)'s words are used meanwhile, they answer [`is_waiting`](Error::is_waiting).
+/// Where [`Generator`](crate::Generator)'s words are used meanwhile, they answer [`is_waiting`](crate::Error::is_waiting).
 /// Cancellation: dropping the stream drops the body where it waits.
 impl<Y, F: Future, E: Ending<F::Output>, T> Stream for Stackless<'_, Y, (), F, E, T> {
     type Item = E::Item<Y>;

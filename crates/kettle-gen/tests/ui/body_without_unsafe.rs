@@ -1,5 +1,5 @@
 //! E0200: who writes a body of a new kind answers for what it holds.
-use kettle_gen::delegate::{Body, BodyStep};
+use kettle_gen::body::{Body, BodyStep};
 use kettle_gen::{Input, State};
 use std::pin::Pin;
 use std::task::Waker;
