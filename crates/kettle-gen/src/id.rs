@@ -13,9 +13,10 @@ static NEXT_BLOCK: AtomicUsize = AtomicUsize::new(1);
 /// The first number of a block that nobody else has.
 #[cold]
 fn block() -> usize {
-    let block = NEXT_BLOCK.fetch_add(1, Ordering::Relaxed);
-    // 64 bits last for centuries; 32 bits for two billion generators.
-    assert!(block < isize::MAX as usize / BLOCK, "make more generators than there are numbers for");
+    // 64 bits last for centuries; 32 bits for two billion generators. The count stops there: it must not begin again.
+    let more = |block| (block < isize::MAX as usize / BLOCK).then_some(block + 1);
+    let block = NEXT_BLOCK.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    let block = block.expect("make more generators than there are numbers for");
     block * BLOCK
 }
 
