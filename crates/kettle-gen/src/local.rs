@@ -32,7 +32,7 @@ pub type TryYielder<'g, Y, S = ()> = crate::yielder::TryYielder<'g, Y, S, Here>;
 /// Any generator in a box, on its thread.
 pub type BoxGenerator<'a, Y, S = (), R = ()> = Boxed<'a, Y, S, R, Here>;
 
-/// [`generator`](crate::generator) for what stays on its thread.
+/// [`generator`](crate::generator()) for what stays on its thread.
 pub fn generator<'g, Y: 'g, S: 'g, R, C, F>(body: C) -> Stackless<'g, Y, S, F, Plain, Here>
 where
     C: AsyncFnOnce(&mut Yielder<'g, Y, S>) -> R + FnOnce(&'g mut Yielder<'g, Y, S>) -> F,
@@ -41,7 +41,7 @@ where
     Stackless::call(body)
 }
 
-/// [`try_generator`](crate::try_generator) for what stays on its thread.
+/// [`try_generator`](crate::try_generator()) for what stays on its thread.
 pub fn try_generator<'g, Y: 'g, S: 'g, R, C, F>(body: C) -> Stackless<'g, Y, S, F, Fallible, Here>
 where
     C: AsyncFnOnce(&mut TryYielder<'g, Y, S>) -> Result<R, BoxError> + FnOnce(&'g mut TryYielder<'g, Y, S>) -> F,
@@ -50,7 +50,7 @@ where
     Stackless::call(body)
 }
 
-/// [`boxed`](crate::boxed) for what stays on its thread.
+/// [`boxed`](crate::boxed()) for what stays on its thread.
 pub fn boxed<'a, G>(generator: G) -> BoxGenerator<'a, G::Yield, G::Send, G::Return>
 where
     G: Generator + 'a,
