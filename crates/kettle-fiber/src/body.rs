@@ -91,9 +91,9 @@ impl<Y, S, R> FiberBody<Y, S, R> {
         let room =
             if Self::ON_STACK { stack.make_room() } else { Box::into_raw(Box::<Exchange<Y, S>>::new_uninit()).cast() };
         let exchange = NonNull::new(room).expect("invariant: a stack does not lie at address 0");
-        // SAFETY: the room is empty, large enough and aligned.
-        unsafe { exchange.write(Exchange::new()) };
         let place = stack.place();
+        // SAFETY: the room is empty, large enough and aligned.
+        unsafe { exchange.write(Exchange::new(place)) };
         // SAFETY: the obligation is passed on; `drop` lets go of the exchange after the body.
         let fiber = unsafe { fiber(stack, exchange, body) };
         Self { fiber: ManuallyDrop::new(fiber), exchange, place, leaked: false, unwindless }

@@ -9,10 +9,10 @@
 //!
 //! The unsafe code of this module is reading the places by their tags.
 
-use kettle_gen::Frame;
-use kettle_gen::{Error, Input, SendError};
+use crate::stack::Place;
+use kettle_gen::{Error, Frame, Input, SendError};
 use std::cell::{Cell, UnsafeCell};
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::thread;
 
@@ -24,40 +24,36 @@ pub(crate) type Link = corosensei::Yielder<(), ()>;
 pub(crate) struct Exchange<Y, S> {
     /// The way back to the resumer; null until the body has started.
     link: Cell<*const Link>,
-    brings: Cell<Brings>,
-    holds: Cell<Holds>,
-    catches: Cell<bool>,
+    turn: Cell<Turn>,
     /// Whether the resumer was unwinding when it resumed.
     unwinding: Cell<bool>,
     sent: UnsafeCell<MaybeUninit<S>>,
     value: UnsafeCell<MaybeUninit<Y>>,
-    // Dropped by the tags, so that leaving an exchange needs no more code than looking at those.
-    thrown: Cell<Option<ManuallyDrop<Error>>>,
-    rare: Cell<Option<ManuallyDrop<Rare<Y, S>>>>,
+    thrown: Cell<Option<Error>>,
+    rare: Cell<Option<Rare<Y, S>>>,
+    /// The body's stack.
+    place: Place,
 }
 
-/// What a resume brought.
+/// Whose turn it is, and what the other one has left for it. Taken as soon as it is seen, so nothing is dropped by this.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Brings {
-    /// No resume is under way: the body is paused, or being dropped.
-    Absent,
-    /// It has been taken.
-    Nothing,
-    Next,
-    /// There is a value in `sent`.
-    Sent,
-    /// There is an error in `thrown`.
-    Thrown,
-}
-
-/// What the body hands out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Holds {
-    Nothing,
-    /// There is a value in `value`.
+enum Turn {
+    /// The resumer's: the body has not started.
+    Start,
+    /// The resumer's: a value in `value`.
     Value,
-    /// There is something in `rare`.
+    /// The same, from a yield that wants to see errors.
+    ValueCatches,
+    /// The resumer's: something in `rare`.
     Rare,
+    /// The same, from a word that wants to see errors.
+    RareCatches,
+    /// The body's: nothing.
+    Next,
+    /// The body's: a value in `sent`.
+    Sent,
+    /// The body's: an error in `thrown`.
+    Thrown,
 }
 
 /// What a body hands out now and then.
@@ -68,17 +64,16 @@ pub(crate) enum Rare<Y, S> {
 }
 
 impl<Y, S> Exchange<Y, S> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(place: Place) -> Self {
         Self {
             link: Cell::new(ptr::null()),
-            brings: Cell::new(Brings::Absent),
-            holds: Cell::new(Holds::Nothing),
-            catches: Cell::new(false),
+            turn: Cell::new(Turn::Start),
             unwinding: Cell::new(false),
             sent: UnsafeCell::new(MaybeUninit::uninit()),
             value: UnsafeCell::new(MaybeUninit::uninit()),
             thrown: Cell::new(None),
             rare: Cell::new(None),
+            place,
         }
     }
 
@@ -87,30 +82,60 @@ impl<Y, S> Exchange<Y, S> {
     pub(crate) fn bring(&self, input: Input<S>) {
         self.unwinding.set(thread::panicking());
         match input {
-            Input::Next => self.brings.set(Brings::Next),
+            Input::Next => self.turn.set(Turn::Next),
             Input::Send(value) => {
-                // SAFETY: the place is not lent out: no resume is under way.
+                // SAFETY: the place is not lent out: it is the resumer's turn.
                 let place = unsafe { &mut *self.sent.get() };
                 place.write(value);
-                self.brings.set(Brings::Sent);
+                self.turn.set(Turn::Sent);
             }
             Input::Throw(error) => {
-                self.thrown.set(Some(ManuallyDrop::new(error)));
-                self.brings.set(Brings::Thrown);
+                self.thrown.set(Some(error));
+                self.turn.set(Turn::Thrown);
             }
         }
+    }
+
+    /// The value that the body handed out, if that is why it paused. Asked once for each pause.
+    #[inline(always)]
+    pub(crate) fn value(&self) -> Option<Y> {
+        match self.turn.get() {
+            // SAFETY: the turn says so, and it is asked once.
+            Turn::Value | Turn::ValueCatches => Some(unsafe { read(&self.value) }),
+            _ => None,
+        }
+    }
+
+    /// What else the body handed out.
+    pub(crate) fn rare(&self) -> Option<Rare<Y, S>> {
+        self.rare.take()
+    }
+
+    /// Whether the yield that the body waits at wants to see errors.
+    #[inline(always)]
+    pub(crate) fn catches(&self) -> bool {
+        matches!(self.turn.get(), Turn::ValueCatches | Turn::RareCatches)
     }
 
     /// The body's side: names the way back, when it starts.
     pub(crate) fn start(&self, link: &Link) {
         self.link.set(link);
-        self.brings.set(Brings::Nothing);
+    }
+
+    #[inline(always)]
+    fn is_resumed(&self) -> bool {
+        matches!(self.turn.get(), Turn::Next | Turn::Sent | Turn::Thrown)
     }
 
     /// Whether a pause would switch away from a panic that is under way in the body.
     #[inline(always)]
     pub(crate) fn unwinds(&self) -> bool {
-        thread::panicking() && (self.brings.get() == Brings::Absent || !self.unwinding.get())
+        thread::panicking() && !(self.is_resumed() && self.unwinding.get())
+    }
+
+    /// Whether this runs on the body's own stack, and not on that of a coroutine that the body runs.
+    pub(crate) fn is_on_top(&self) -> bool {
+        self.place.contains(stack_pointer())
     }
 
     /// Pauses the body, having put what it hands out, until the next resume.
@@ -121,7 +146,7 @@ impl<Y, S> Exchange<Y, S> {
     #[inline(always)]
     pub(crate) unsafe fn pause(&self, put: impl FnOnce(&Self)) {
         // Without a resume the body has caught the unwinding that was to drop it. It is unwound again from here.
-        if self.brings.replace(Brings::Absent) != Brings::Absent {
+        if self.is_resumed() {
             put(self);
         }
         // SAFETY: the body runs, so it has started, and its link lives as long as it does.
@@ -131,64 +156,52 @@ impl<Y, S> Exchange<Y, S> {
     /// Hands out a value, and says whether its yield wants to see errors.
     #[inline(always)]
     pub(crate) fn put(&self, value: Y, catches: bool) {
-        // SAFETY: the place is not lent out. It is empty: a body hands out one thing a step.
+        // SAFETY: the place is not lent out: it is the body's turn. What was in it has been taken.
         let place = unsafe { &mut *self.value.get() };
         place.write(value);
-        self.holds.set(Holds::Value);
-        self.catches.set(catches);
+        self.turn.set(if catches { Turn::ValueCatches } else { Turn::Value });
     }
 
     /// Hands out something else, likewise.
     pub(crate) fn put_rare(&self, rare: Rare<Y, S>, catches: bool) {
-        self.rare.set(Some(ManuallyDrop::new(rare)));
-        self.holds.set(Holds::Rare);
-        self.catches.set(catches);
+        self.rare.set(Some(rare));
+        self.turn.set(if catches { Turn::RareCatches } else { Turn::Rare });
     }
 
-    /// What the resume brought.
+    /// What the resume brought. Asked once for each.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Input<S>> {
-        match self.brings.replace(Brings::Nothing) {
-            Brings::Absent | Brings::Nothing => None,
-            Brings::Next => Some(Input::Next),
-            // SAFETY: the tag said so, and is gone.
-            Brings::Sent => Some(Input::Send(unsafe { read(&self.sent) })),
-            Brings::Thrown => self.thrown.take().map(|error| Input::Throw(ManuallyDrop::into_inner(error))),
+        match self.turn.get() {
+            Turn::Next => Some(Input::Next),
+            // SAFETY: the turn says so, and it is asked once.
+            Turn::Sent => Some(Input::Send(unsafe { read(&self.sent) })),
+            Turn::Thrown => self.thrown.take().map(Input::Throw),
+            _ => None,
         }
     }
 
     /// The same, for a yield that does not see errors: a body that waits there is not resumed with one.
     #[inline(always)]
     pub(crate) fn take_sent(&self) -> Option<S> {
-        if self.brings.replace(Brings::Nothing) != Brings::Sent {
-            return None;
-        }
-        // SAFETY: the tag said so, and is gone.
-        Some(unsafe { read(&self.sent) })
+        // SAFETY: the turn says so, and it is asked once.
+        (self.turn.get() == Turn::Sent).then(|| unsafe { read(&self.sent) })
     }
+}
 
-    /// The value that the body handed out.
-    #[inline(always)]
-    pub(crate) fn value(&self) -> Option<Y> {
-        if self.holds.get() != Holds::Value {
-            return None;
-        }
-        self.holds.set(Holds::Nothing);
-        // SAFETY: the tag said so, and is gone.
-        Some(unsafe { read(&self.value) })
+#[inline(always)]
+fn stack_pointer() -> usize {
+    let pointer: usize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: reads a register.
+    unsafe {
+        std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
     }
-
-    /// What else the body handed out.
-    pub(crate) fn rare(&self) -> Option<Rare<Y, S>> {
-        self.holds.set(Holds::Nothing);
-        self.rare.take().map(ManuallyDrop::into_inner)
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: reads a register.
+    unsafe {
+        std::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
     }
-
-    /// Whether the yield that handed it out wants to see errors.
-    #[inline(always)]
-    pub(crate) fn catches(&self) -> bool {
-        self.catches.get()
-    }
+    pointer
 }
 
 /// Takes a value out of its place.
@@ -202,12 +215,4 @@ unsafe fn read<V>(place: &UnsafeCell<MaybeUninit<V>>) -> V {
     let place = unsafe { &*place.get() };
     // SAFETY: by the obligation.
     unsafe { place.assume_init_read() }
-}
-
-impl<Y, S> Drop for Exchange<Y, S> {
-    fn drop(&mut self) {
-        drop(self.take());
-        drop(self.value());
-        drop(self.rare());
-    }
 }

@@ -88,6 +88,11 @@ impl Place {
         (self.base.get() - 1) & !(self.size() - 1)
     }
 
+    /// Whether an address lies on it.
+    pub(crate) fn contains(self, address: usize) -> bool {
+        (self.slot()..self.base.get()).contains(&address)
+    }
+
     /// Bytes of address space, guard page included.
     pub(crate) fn size(self) -> usize {
         self.class.size()
@@ -123,7 +128,7 @@ impl Drop for Stack {
 }
 
 // SAFETY: the slab guards the lowest page before it hands a stack out, and the least class leaves more than
-// `MIN_STACK_SIZE` bytes between that and `base`, which is a multiple of 16.
+// `corosensei::stack::MIN_STACK_SIZE` bytes between that and `base`, which is a multiple of 16.
 unsafe impl corosensei::stack::Stack for Stack {
     #[inline]
     fn base(&self) -> NonZeroUsize {

@@ -111,8 +111,10 @@ impl<Y, S> Yielder<Y, S> {
     ///
     /// # Panics
     ///
-    /// If the body is unwinding: it can't wait for a result then.
+    /// If the body is unwinding: it can't wait for a result then. If it is called on the stack of another coroutine that
+    /// this body runs.
     pub fn yield_from<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G) -> G::Return {
+        assert!(!self.exchange().unwinds(), "delegate from a body that is unwinding: it can't pause any more");
         match self.delegate(inner, false) {
             Ok(result) => result,
             Err(_) => unreachable!("an error unwinds the body instead of coming here"),
@@ -126,6 +128,10 @@ impl<Y, S> Yielder<Y, S> {
     ///
     /// What `inner` raised. When the coroutine is closed, `inner` is closed first; then this is
     /// [`is_exit`](Error::is_exit), or [`is_ignored_exit`](Error::is_ignored_exit) if `inner` yielded once more.
+    ///
+    /// # Panics
+    ///
+    /// If it is called on the stack of another coroutine that this body runs.
     pub fn try_yield_from<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G) -> Result<G::Return, Error> {
         if self.exchange().unwinds() {
             return Err(Error::exit());
@@ -134,7 +140,9 @@ impl<Y, S> Yielder<Y, S> {
     }
 
     fn delegate<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G, catches: bool) -> Result<G::Return, Error> {
-        assert!(!self.exchange().unwinds(), "delegate from a body that is unwinding: it can't pause any more");
+        // A delegate may borrow the yielder of a coroutine that this body runs. That one is half-way while it runs the
+        // code which delegates, and must not be spoken through meanwhile.
+        assert!(self.exchange().is_on_top(), "delegate from the stack of an inner coroutine: use its own yielder");
         let delegate: Delegate<'_, Y, S, G::Return> = inner.into_delegate().into_inner();
         // SAFETY: 1. `delegate` lies on this stack: the function that holds it does not go on before the delegate has
         // ended, and unwinding drops it. 2. A coroutine stays on its thread, and with it its chain.

@@ -23,7 +23,7 @@ pub unsafe trait Body<Y, S, R> {
 
     /// Runs to the next pause.
     ///
-    /// The body must not be finished, and one that is created takes [`Input::Next`] only. `waker` is there if somebody
+    /// The body must not be finished: callers ask [`state`](Self::state) first. One that is created takes [`Input::Next`] only. `waker` is there if somebody
     /// can wait for a future that the body awaits.
     fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R>;
 

@@ -136,7 +136,10 @@ impl<Y, S, R, B: Body<Y, S, R>> Joined<Y, S, R> for Joint<Y, S, R, B> {
     }
 
     fn drive(&self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
-        self.pinned(|body| self.chain.borrow_mut().drive(body, input, waker))
+        self.pinned(|body| match body.state() {
+            State::Finished => refuse(input),
+            _ => self.chain.borrow_mut().drive(body, input, waker),
+        })
     }
 
     fn state(&self) -> State {

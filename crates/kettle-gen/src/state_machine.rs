@@ -73,7 +73,8 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
         if !self.boxed {
             // SAFETY: the tag says so.
             let here = unsafe { &mut self.place.here };
-            // SAFETY: nobody has pinned it, or this would not be asked, and its place is given to the box.
+            // SAFETY: not pinned, for only `Movable` asks; not finished, for whoever steps has looked. Its place is
+            // given to the box.
             let future = unsafe { ManuallyDrop::take(here) };
             // Should the allocation fail by unwinding, the future is dropped by that and must not be again.
             self.phase = Phase::Finished;
@@ -166,10 +167,18 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
                 let (error, value) = error.into_parts();
                 BodyStep::Raised(error, value)
             }
-            Some(Rare::Delegated(_)) | None => BodyStep::Waiting(match exchange.untaken() {
-                Some(Input::Send(value)) => Some(value),
-                _ => None,
-            }),
+            Some(Rare::Delegated(_)) | None => {
+                // Where nothing was handed out nobody waits to see errors.
+                self.catches = false;
+                match exchange.untaken() {
+                    Some(Input::Throw(error)) => {
+                        self.drop_future();
+                        BodyStep::Raised(error, None)
+                    }
+                    Some(Input::Send(value)) => BodyStep::Waiting(Some(value)),
+                    Some(Input::Next) | None => BodyStep::Waiting(None),
+                }
+            }
         }
     }
 
