@@ -1,6 +1,9 @@
 //! Yields that are polled by hand: dropped before they are ready, polled twice, polled after their end.
 
-use kettle_gen::{BoxGenerator, Error, Generator, Step, TryYielder, Yielder, boxed, generator, try_generator};
+use kettle_gen::body::{Body, BodyStep};
+use kettle_gen::{
+    BoxGenerator, Error, Generator, Input, State, Step, TryYielder, Yielder, boxed, generator, try_generator,
+};
 use std::future::{Future, pending, poll_fn};
 use std::mem::ManuallyDrop;
 use std::pin::{Pin, pin};
@@ -251,4 +254,35 @@ fn an_exit_passed_on_from_an_iterator_by_a_question_mark_is_still_an_exit() -> T
     g.resume()?;
     assert_eq!(g.close()?, None);
     Ok(())
+}
+
+#[test]
+fn an_error_thrown_where_nobody_waits_any_more_comes_back() {
+    let inner = || generator(async |y: &mut Yielder<i32>| y.yield_iter(0..3).await);
+    let mut g = try_generator(async |y: &mut TryYielder<i32>| {
+        {
+            let given_up = pin!(y.try_yield_from(inner()));
+            assert!(once(given_up).await.is_pending());
+        }
+        pending::<()>().await;
+        Ok(())
+    });
+    assert!(g.resume().is_err_and(|error| error.is_waiting()));
+    assert!(g.throw(Error::new("not lost")).is_err_and(|error| error.to_string() == "not lost"));
+    assert_eq!(g.state(), State::Finished);
+}
+
+#[test]
+fn a_delegate_that_was_finished_refuses_to_be_stepped() {
+    let g = generator(async |y: &mut Yielder<String>| {
+        let text = String::from("dropped by then");
+        y.yield_(text.clone()).await;
+        y.yield_(text).await;
+    });
+    let mut delegate = g.into_delegate().into_inner();
+    let mut delegate = Pin::new(&mut delegate);
+    assert!(matches!(delegate.as_mut().step(Input::Next, None), BodyStep::Yielded(_)));
+    delegate.as_mut().finish();
+    let BodyStep::Raised(error, _) = delegate.step(Input::Next, None) else { panic!("a finished one went on") };
+    assert!(error.is_finished());
 }
