@@ -1,7 +1,7 @@
 //! An outer coroutine's yielder, used on an inner one's stack: a deep yield. Both are suspended, and both unwound, there.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
-use kettle_fiber::{Yielder, coroutine, scoped};
+use kettle_fiber::{Builder, Yielder, coroutine, scoped};
 use kettle_gen::{Generator, State, Step, local};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -118,30 +118,33 @@ fn an_inner_body_that_swallows_the_outer_ones_unwinding_only_delays_it() {
     assert_eq!(*notes.borrow(), ["swallowed", "outer"]);
 }
 
+/// A panic that prints a backtrace does not fit on the smallest stack.
+fn roomy() -> Builder {
+    Builder::new().stack_size(256 * 1024)
+}
+
 #[test]
 #[should_panic(expected = "delegate from the stack of an inner coroutine")]
 fn an_outer_yielder_does_not_delegate_from_an_inner_stack() {
-    let co = coroutine(|outer: &mut Yielder<usize>| {
-        scoped(
-            |_: &mut Yielder<usize>| outer.yield_from(coroutine(|y: &mut Yielder<usize>| y.yield_iter(0..3))),
-            |mut co| co.resume().unwrap(),
-        );
-    });
-    co.for_each(drop);
+    let body = |outer: &mut Yielder<usize>| {
+        let inner = |_: &mut Yielder<usize>| {
+            outer.yield_from(coroutine(|y: &mut Yielder<usize>| y.yield_iter(0..3)));
+        };
+        roomy().scoped(inner, |mut co| co.resume().unwrap()).map_err(drop).unwrap();
+    };
+    roomy().coroutine(body).map_err(drop).unwrap().for_each(drop);
 }
 
 #[test]
 #[should_panic(expected = "delegate from the stack of an inner coroutine")]
 fn a_delegate_does_not_speak_through_a_yielder_whose_body_is_half_way() {
-    let mut co = coroutine(|outer: &mut Yielder<i32>| {
-        scoped(
-            |inner: &mut Yielder<i32>| {
-                outer.yield_from(local::generator(async |_: &mut local::Yielder<i32>| {
-                    inner.yield_(7);
-                }));
-            },
-            |co| co.take(1).for_each(drop),
-        );
-    });
-    co.next();
+    let body = |outer: &mut Yielder<i32>| {
+        let inner = |inner: &mut Yielder<i32>| {
+            outer.yield_from(local::generator(async |_: &mut local::Yielder<i32>| {
+                inner.yield_(7);
+            }));
+        };
+        roomy().scoped(inner, |co| co.take(1).for_each(drop)).map_err(drop).unwrap();
+    };
+    roomy().coroutine(body).map_err(drop).unwrap().next();
 }
