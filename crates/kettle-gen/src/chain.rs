@@ -74,6 +74,7 @@ impl<Y, S> Chain<Y, S> {
         waker: Option<&Waker>,
     ) -> BodyStep<Y, S, R> {
         loop {
+            let mut refused = None;
             if let Some(frames) = self.frames.take_if(|frames| !frames.is_empty()) {
                 let guard = FinishOnPanic { body: body.as_mut(), types: PhantomData };
                 let mut rest = None;
@@ -85,12 +86,12 @@ impl<Y, S> Chain<Y, S> {
                 }
                 match rest.expect("invariant: a chain that did not yield says why") {
                     Run::Waiting(value) => return BodyStep::Waiting(value),
-                    Run::Raised(error, refused) if B::MAY_CATCH && body.catches() => {
-                        return self.raise(body, error, refused, waker);
+                    Run::Raised(error, value) if B::MAY_CATCH && body.catches() => {
+                        (input, refused) = (Input::Throw(error), value);
                     }
-                    Run::Raised(error, refused) => {
+                    Run::Raised(error, value) => {
                         body.finish();
-                        return BodyStep::Raised(error, refused);
+                        return BodyStep::Raised(error, value);
                     }
                     Run::Returned => input = Input::Next,
                 }
@@ -99,31 +100,11 @@ impl<Y, S> Chain<Y, S> {
             match step(body.as_mut(), input, waker) {
                 BodyStep::Yielded(value) => return BodyStep::Yielded(value),
                 BodyStep::Returned(value) => return BodyStep::Returned(value),
-                BodyStep::Raised(error, value) => return BodyStep::Raised(error, value),
+                BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
                 BodyStep::Waiting(value) => return BodyStep::Waiting(value),
                 BodyStep::Delegated(frame) => self.frames = Some(push(self.frames.take(), frame)),
             }
             input = Input::Next;
-        }
-    }
-
-    /// Goes on, in a body that sees errors, with one that came out of the chain.
-    #[cold]
-    #[inline(never)]
-    fn raise<R, B: Body<Y, S, R>>(
-        &mut self,
-        mut body: Pin<&mut B>,
-        error: Error,
-        refused: Option<S>,
-        waker: Option<&Waker>,
-    ) -> BodyStep<Y, S, R> {
-        match body.as_mut().step(Input::Throw(error), waker) {
-            BodyStep::Delegated(frame) => {
-                self.push(frame);
-                self.drive(body, Input::Next, waker)
-            }
-            BodyStep::Raised(error, value) => BodyStep::Raised(error, value.or(refused)),
-            step => step,
         }
     }
 

@@ -38,7 +38,7 @@ enum Phase {
     Created,
     /// Polled, and so pinned.
     Suspended,
-    /// Being polled, or left by a panic: then it holds nothing but its place.
+    /// Being polled, or left by a panic: then what it still holds is dropped with it.
     Polled,
     /// Gone: nothing is in its place.
     Finished,
@@ -134,7 +134,7 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
     #[inline(always)]
     unsafe fn step_at(&mut self, future: *mut F, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
         let exchange = Exchange::new(self.owner, input, waker);
-        // This is what a panic leaves. It has dropped what the body held; the place is for whoever drops the generator.
+        // This is what a panic leaves. What the body still holds is for whoever drops the generator.
         self.phase = Phase::Polled;
         // SAFETY: by obligation 1.
         let future = unsafe { &mut *future };

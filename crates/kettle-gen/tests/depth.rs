@@ -219,3 +219,18 @@ fn the_cost_of_a_value_does_not_depend_on_depth() -> Result<(), Error> {
     assert_eq!(polls.load(Relaxed), 1001, "each is told of the end once");
     Ok(())
 }
+
+#[test]
+fn a_body_that_catches_a_failed_delegate_tries_again_without_growing_the_stack() {
+    let mut g = try_generator(async |y: &mut TryYielder<u32>| {
+        let mut failures = 0_u32;
+        while failures < 1_000_000 {
+            let fails = try_generator(async |_: &mut TryYielder<u32>| Err::<(), _>("no".into()));
+            if y.try_yield_from(fails).await.is_err() {
+                failures += 1;
+            }
+        }
+        Ok(failures)
+    });
+    assert!(matches!(g.resume(), Ok(Step::Returned(1_000_000))));
+}
