@@ -1,7 +1,7 @@
 //! Owns the owned coroutine: a stackful generator that can be stored, returned and moved.
 
 use crate::body::FiberBody;
-use kettle_gen::body::{Body, BodyStep};
+use kettle_gen::body::Body;
 use kettle_gen::chain::Chain;
 use kettle_gen::{Error, Generator, Input, SendError, State, Step, Taken, root};
 use std::fmt;
@@ -16,7 +16,8 @@ use std::pin::Pin;
 /// (SAFETY.md, S1). One that borrows lives in [`scoped`](crate::scoped()). It stays on its thread.
 ///
 /// Dropping it closes it, and unwinds its stack: destructors run, innermost first. In a build where panics abort, a
-/// suspended one can't be unwound; its stack is leaked.
+/// suspended one can't be unwound; its stack is leaked. What one has captured that was never started is dropped on its own
+/// stack as well.
 ///
 /// # Panics
 ///
@@ -35,12 +36,12 @@ impl<Y, S, R> Coroutine<Y, S, R> {
 
     /// The name that [`Builder::name`](crate::Builder::name) gave it.
     pub fn name(&self) -> Option<&str> {
-        self.body.name()
+        self.body.stack().name()
     }
 
     /// The size of its stack in bytes, guard page included.
     pub fn stack_size(&self) -> usize {
-        self.body.place().size()
+        self.body.stack().size()
     }
 
     /// The most bytes that have been in use on its stack, in whole pages; one system call.
@@ -48,13 +49,14 @@ impl<Y, S, R> Coroutine<Y, S, R> {
     /// Stacks are used again. This counts what earlier coroutines used as well, back to when the stack was new or its
     /// memory was last given back; [`pool::keep(0)`](crate::pool::keep) makes that happen each time.
     pub fn stack_used(&self) -> usize {
-        self.body.place().used()
+        self.body.stack().used()
     }
 
-    /// What follows a step that was not a value.
+    /// What follows a step that was not to a plain value.
     #[cold]
     #[inline(never)]
-    fn go_on(&mut self, step: BodyStep<Y, S, R>) -> Result<Step<Y, R>, SendError<S>> {
+    fn go_on(&mut self) -> Result<Step<Y, R>, SendError<S>> {
+        let step = self.body.rest();
         let (body, chain) = self.halves();
         root::go_on(body, chain, step)
     }
@@ -66,9 +68,12 @@ impl<Y, S, R> Coroutine<Y, S, R> {
 }
 
 impl<Y, S, R> Drop for Coroutine<Y, S, R> {
+    #[inline]
     fn drop(&mut self) {
-        let (body, chain) = self.halves();
-        chain.finalise(body);
+        if self.body.state() != State::Finished {
+            let (body, chain) = self.halves();
+            chain.finalise(body);
+        }
     }
 }
 
@@ -77,27 +82,29 @@ impl<Y, S, R> Generator for Coroutine<Y, S, R> {
     type Send = S;
     type Return = R;
 
-    #[inline]
+    #[inline(always)]
     fn resume(&mut self) -> Result<Step<Y, R>, Error> {
-        let (body, chain) = self.halves();
-        if !chain.is_unused() || body.state() == State::Finished {
-            return root::resume(body, chain);
-        }
-        match body.step_to_value(Input::Next) {
-            Ok(value) => Ok(Step::Yielded(value)),
-            Err(step) => self.go_on(step).map_err(SendError::into_error),
+        if self.body.is_plain() {
+            match self.body.step_to_value(Input::Next) {
+                Some(value) => Ok(Step::Yielded(value)),
+                None => self.go_on().map_err(SendError::into_error),
+            }
+        } else {
+            let (body, chain) = self.halves();
+            root::resume(body, chain)
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, value: S) -> Result<Step<Y, R>, SendError<S>> {
-        let (body, chain) = self.halves();
-        if !chain.is_unused() || body.state() != State::Suspended {
-            return root::send(body, chain, value);
-        }
-        match body.step_to_value(Input::Send(value)) {
-            Ok(value) => Ok(Step::Yielded(value)),
-            Err(step) => self.go_on(step),
+        if self.body.is_plain() && self.body.state() != State::Created {
+            match self.body.step_to_value(Input::Send(value)) {
+                Some(value) => Ok(Step::Yielded(value)),
+                None => self.go_on(),
+            }
+        } else {
+            let (body, chain) = self.halves();
+            root::send(body, chain, value)
         }
     }
 
@@ -136,7 +143,7 @@ impl<Y, S, R> Generator for Coroutine<Y, S, R> {
 impl<Y, R> Iterator for Coroutine<Y, (), R> {
     type Item = Y;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Y> {
         match self.resume() {
             Ok(Step::Yielded(value)) => Some(value),

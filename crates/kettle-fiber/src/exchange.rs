@@ -1,59 +1,100 @@
 //! Owns the exchange: where a stackful body and its resumer hand each other values.
 //!
-//! It lies on the body's stack, just above the body's first frame and in one cache line with what a switch touches
-//! there, so that a resume reaches nothing else of a stack that has gone cold. A value has a place of its own and a tag
-//! that says whether it is there, each written and read as it is. (Moved as one enum, half of it is written in small
-//! pieces and read in large ones, which costs the processor a dozen cycles a time.)
+//! It lies at the top of the body's stack, beginning with the switch's link, so that of a stack that has gone cold a
+//! resume reaches this line and the frame that it goes on in. What is handed over is said by the word that the switch
+//! carries, a [`Brings`] on the way in and a [`Pause`] on the way out; the values have places of their own here. (Moved as
+//! one enum, half of a value is written in small pieces and read in large ones, which costs the processor a dozen cycles a
+//! time.)
 //!
 //! Both sides have it by pointer and take turns: who runs, uses it.
 //!
-//! The unsafe code of this module is reading the places by their tags.
+//! The unsafe code of this module is using the places by those words, and leaving the body.
 
+use crate::link::{Entry, Link};
 use crate::stack::Place;
+use crate::switch;
 use kettle_gen::{Error, Frame, Input, SendError};
+use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
+use std::panic::resume_unwind;
 use std::ptr;
 use std::thread;
 
-/// What the switch carries nothing of: both sides look here.
-pub(crate) type Link = corosensei::Yielder<(), ()>;
+/// Why a body does not run, and what it has left for its resumer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Pause(usize);
+
+impl Pause {
+    /// Nothing has run.
+    pub(crate) const CREATED: Self = Self(0);
+    /// A value.
+    pub(crate) const VALUE: Self = Self(1);
+    /// A value, from a yield that wants to see errors.
+    pub(crate) const VALUE_CATCHES: Self = Self(2);
+    /// Something in `rare`.
+    pub(crate) const RARE: Self = Self(3);
+    /// The same, from a word that wants to see errors.
+    pub(crate) const RARE_CATCHES: Self = Self(4);
+    /// It has ended. How, is behind `ended`.
+    pub(crate) const ENDED: Self = Self(5);
+
+    #[inline(always)]
+    pub(crate) fn of(word: usize) -> Self {
+        Self(word)
+    }
+
+    #[inline(always)]
+    pub(crate) fn word(self) -> usize {
+        self.0
+    }
+
+    /// Whether the word that the body waits at wants to see errors.
+    #[inline(always)]
+    pub(crate) fn catches(self) -> bool {
+        matches!(self, Self::VALUE_CATCHES | Self::RARE_CATCHES)
+    }
+}
+
+/// What a resume brings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Brings(usize);
+
+impl Brings {
+    /// Nothing.
+    pub(crate) const NEXT: Self = Self(0);
+    /// A value in `sent`.
+    const SENT: Self = Self(1);
+    /// An error in `thrown`.
+    const THROWN: Self = Self(2);
+    /// The body is to be unwound from where it waits.
+    pub(crate) const UNWIND: Self = Self(3);
+
+    #[inline(always)]
+    pub(crate) fn of(word: usize) -> Self {
+        Self(word)
+    }
+
+    #[inline(always)]
+    pub(crate) fn word(self) -> usize {
+        self.0
+    }
+}
 
 /// Where a body and its resumer meet.
 #[repr(C)]
 pub(crate) struct Exchange<Y, S> {
-    /// The way back to the resumer; null until the body has started.
-    link: Cell<*const Link>,
-    turn: Cell<Turn>,
-    /// Whether the resumer was unwinding when it resumed.
-    unwinding: Cell<bool>,
-    sent: UnsafeCell<MaybeUninit<S>>,
+    link: Link,
     value: UnsafeCell<MaybeUninit<Y>>,
+    sent: UnsafeCell<MaybeUninit<S>>,
     thrown: Cell<Option<Error>>,
     rare: Cell<Option<Rare<Y, S>>>,
+    /// Where the result of the body that has ended lies, on its stack.
+    ended: Cell<*const ()>,
+    /// Whether the resumer was unwinding when it resumed.
+    in_panic: Cell<bool>,
     /// The body's stack.
     place: Place,
-}
-
-/// Whose turn it is, and what the other one has left for it. Taken as soon as it is seen, so nothing is dropped by this.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    /// The resumer's: the body has not started.
-    Start,
-    /// The resumer's: a value in `value`.
-    Value,
-    /// The same, from a yield that wants to see errors.
-    ValueCatches,
-    /// The resumer's: something in `rare`.
-    Rare,
-    /// The same, from a word that wants to see errors.
-    RareCatches,
-    /// The body's: nothing.
-    Next,
-    /// The body's: a value in `sent`.
-    Sent,
-    /// The body's: an error in `thrown`.
-    Thrown,
 }
 
 /// What a body hands out now and then.
@@ -63,74 +104,106 @@ pub(crate) enum Rare<Y, S> {
     Raised(SendError<S>),
 }
 
+/// The payload of the unwinding that drops a body: the address of its exchange.
+struct Unwinding(usize);
+
 impl<Y, S> Exchange<Y, S> {
-    pub(crate) fn new(place: Place) -> Self {
+    pub(crate) fn new(entry: Entry, place: Place) -> Self {
         Self {
-            link: Cell::new(ptr::null()),
-            turn: Cell::new(Turn::Start),
-            unwinding: Cell::new(false),
-            sent: UnsafeCell::new(MaybeUninit::uninit()),
+            link: Link::new(
+                entry,
+                #[cfg(kettle_asan)]
+                place,
+            ),
             value: UnsafeCell::new(MaybeUninit::uninit()),
+            sent: UnsafeCell::new(MaybeUninit::uninit()),
             thrown: Cell::new(None),
             rare: Cell::new(None),
+            ended: Cell::new(ptr::null()),
+            in_panic: Cell::new(false),
             place,
         }
     }
 
-    /// The resumer's side: brings an input, for a resume that follows at once.
+    /// The link, from which `of_link` finds the way back.
     #[inline(always)]
-    pub(crate) fn bring(&self, input: Input<S>) {
-        self.unwinding.set(thread::panicking());
+    pub(crate) fn link(&self) -> *const Link {
+        ptr::from_ref(self).cast()
+    }
+
+    /// The exchange that a link is the beginning of.
+    ///
+    /// # Safety
+    ///
+    /// It is that of an exchange of these types, which lives as long as the result does.
+    pub(crate) unsafe fn of_link<'a>(link: *const Link) -> &'a Self {
+        // SAFETY: by the obligation; the exchange begins with it (`repr(C)`).
+        unsafe { &*link.cast::<Self>() }
+    }
+
+    // --- the resumer's side ---
+
+    /// Leaves an input for a resume that follows at once. Gives what to say by that.
+    #[inline(always)]
+    pub(crate) fn bring(&self, input: Input<S>) -> Brings {
         match input {
-            Input::Next => self.turn.set(Turn::Next),
+            Input::Next => Brings::NEXT,
             Input::Send(value) => {
                 // SAFETY: the place is not lent out: it is the resumer's turn.
                 let place = unsafe { &mut *self.sent.get() };
                 place.write(value);
-                self.turn.set(Turn::Sent);
+                Brings::SENT
             }
             Input::Throw(error) => {
                 self.thrown.set(Some(error));
-                self.turn.set(Turn::Thrown);
+                Brings::THROWN
             }
         }
     }
 
-    /// The value that the body handed out, if that is why it paused. Asked once for each pause.
+    /// Says, for the time of one resume, whether the resumer is unwinding.
+    pub(crate) fn set_in_panic(&self, in_panic: bool) {
+        self.in_panic.set(in_panic);
+    }
+
+    /// The value that the body handed out.
+    ///
+    /// # Safety
+    ///
+    /// It has paused for that, and this is asked once for each pause.
     #[inline(always)]
-    pub(crate) fn value(&self) -> Option<Y> {
-        match self.turn.get() {
-            // SAFETY: the turn says so, and it is asked once.
-            Turn::Value | Turn::ValueCatches => Some(unsafe { read(&self.value) }),
-            _ => None,
-        }
+    pub(crate) unsafe fn take_value(&self) -> Y {
+        // SAFETY: by the obligation.
+        unsafe { read(&self.value) }
     }
 
     /// What else the body handed out.
-    pub(crate) fn rare(&self) -> Option<Rare<Y, S>> {
+    pub(crate) fn take_rare(&self) -> Option<Rare<Y, S>> {
         self.rare.take()
     }
 
-    /// Whether the yield that the body waits at wants to see errors.
-    #[inline(always)]
-    pub(crate) fn catches(&self) -> bool {
-        matches!(self.turn.get(), Turn::ValueCatches | Turn::RareCatches)
+    /// Where the result lies of the body that has ended.
+    pub(crate) fn ended(&self) -> *const () {
+        self.ended.get()
     }
 
-    /// The body's side: names the way back, when it starts.
-    pub(crate) fn start(&self, link: &Link) {
-        self.link.set(link);
+    /// Whether a panic that came out of the body is the unwinding that was to drop it.
+    pub(crate) fn has_unwound(&self, payload: &(dyn Any + Send)) -> bool {
+        payload.downcast_ref::<Unwinding>().is_some_and(|unwinding| unwinding.0 == self.link().addr())
     }
 
-    #[inline(always)]
-    fn is_resumed(&self) -> bool {
-        matches!(self.turn.get(), Turn::Next | Turn::Sent | Turn::Thrown)
-    }
+    // --- the body's side ---
 
     /// Whether a pause would switch away from a panic that is under way in the body.
     #[inline(always)]
     pub(crate) fn unwinds(&self) -> bool {
-        thread::panicking() && !(self.is_resumed() && self.unwinding.get())
+        thread::panicking() && self.panics()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn panics(&self) -> bool {
+        !self.in_panic.get()
     }
 
     /// Whether this runs on the body's own stack, and not on that of a coroutine that the body runs.
@@ -138,53 +211,71 @@ impl<Y, S> Exchange<Y, S> {
         self.place.contains(stack_pointer())
     }
 
-    /// Pauses the body, having put what it hands out, until the next resume.
+    /// Hands out a value and pauses until the next resume.
     ///
     /// # Safety
     ///
     /// Called by the body, on its own stack or on one of a coroutine that it runs.
     #[inline(always)]
-    pub(crate) unsafe fn pause(&self, put: impl FnOnce(&Self)) {
-        // Without a resume the body has caught the unwinding that was to drop it. It is unwound again from here.
-        if self.is_resumed() {
-            put(self);
-        }
-        // SAFETY: the body runs, so it has started, and its link lives as long as it does.
-        unsafe { &*self.link.get() }.suspend(());
-    }
-
-    /// Hands out a value, and says whether its yield wants to see errors.
-    #[inline(always)]
-    pub(crate) fn put(&self, value: Y, catches: bool) {
+    pub(crate) unsafe fn pause_with_value(&self, value: Y, pause: Pause) -> Brings {
         // SAFETY: the place is not lent out: it is the body's turn. What was in it has been taken.
         let place = unsafe { &mut *self.value.get() };
         place.write(value);
-        self.turn.set(if catches { Turn::ValueCatches } else { Turn::Value });
+        // SAFETY: the obligation is passed on.
+        Brings::of(unsafe { switch::suspend(self.link(), pause.word()) })
     }
 
-    /// Hands out something else, likewise.
-    pub(crate) fn put_rare(&self, rare: Rare<Y, S>, catches: bool) {
+    /// The same with something else.
+    ///
+    /// # Safety
+    ///
+    /// As of `pause_with_value`.
+    pub(crate) unsafe fn pause_with_rare(&self, rare: Rare<Y, S>, pause: Pause) -> Brings {
         self.rare.set(Some(rare));
-        self.turn.set(if catches { Turn::RareCatches } else { Turn::Rare });
+        // SAFETY: the obligation is passed on.
+        Brings::of(unsafe { switch::suspend(self.link(), pause.word()) })
     }
 
-    /// What the resume brought. Asked once for each.
+    /// What a resume brought. Asked once for each. Unwinds the body if that is what the resume was for.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Option<Input<S>> {
-        match self.turn.get() {
-            Turn::Next => Some(Input::Next),
-            // SAFETY: the turn says so, and it is asked once.
-            Turn::Sent => Some(Input::Send(unsafe { read(&self.sent) })),
-            Turn::Thrown => self.thrown.take().map(Input::Throw),
-            _ => None,
+    pub(crate) fn take(&self, brings: Brings) -> Input<S> {
+        match brings {
+            Brings::NEXT => Input::Next,
+            // SAFETY: the word says so, and it is asked once.
+            Brings::SENT => Input::Send(unsafe { read(&self.sent) }),
+            Brings::THROWN => Input::Throw(self.thrown.take().expect("invariant: the word says so")),
+            _ => self.unwind(),
         }
     }
 
     /// The same, for a yield that does not see errors: a body that waits there is not resumed with one.
     #[inline(always)]
-    pub(crate) fn take_sent(&self) -> Option<S> {
-        // SAFETY: the turn says so, and it is asked once.
-        (self.turn.get() == Turn::Sent).then(|| unsafe { read(&self.sent) })
+    pub(crate) fn take_sent(&self, brings: Brings) -> Option<S> {
+        match brings {
+            Brings::NEXT => None,
+            // SAFETY: the word says so, and it is asked once.
+            Brings::SENT => Some(unsafe { read(&self.sent) }),
+            _ => self.unwind(),
+        }
+    }
+
+    /// Ends the body's pause by unwinding it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unwind(&self) -> ! {
+        resume_unwind(Box::new(Unwinding(self.link().addr())))
+    }
+
+    /// Leaves the body for good, its result being where `result` points to.
+    ///
+    /// # Safety
+    ///
+    /// Called by the body's first function, on its own stack. Nothing that has to be dropped is left on that but the
+    /// result, which is there until the stack is used again.
+    pub(crate) unsafe fn end<T>(&self, result: *const T) -> ! {
+        self.ended.set(result.cast());
+        // SAFETY: the obligation is passed on.
+        unsafe { switch::end(self.link(), Pause::ENDED.word()) }
     }
 }
 

@@ -32,7 +32,7 @@
 //! # Modules, in reading order
 //!
 //! System calls (`memory`), sizes (`class`), overflows (`overflow`), the stacks of one size (`slab`) and of a thread
-//! ([`pool`]), one stack (`stack`); how body and resumer meet (`exchange`, `yielder`); the body (`body`), its owners
+//! ([`pool`]), one stack (`stack`); how a stack is left for another one (`link`, `switch`); how body and resumer meet (`exchange`, `yielder`); the body (`body`), its owners
 //! (`coroutine`, `scoped`) and makers (`builder`).
 #![warn(missing_debug_implementations)]
 
@@ -42,6 +42,8 @@ mod overflow;
 mod slab;
 pub mod pool;
 mod stack;
+mod link;
+mod switch;
 mod exchange;
 mod yielder;
 mod body;

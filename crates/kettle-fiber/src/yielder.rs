@@ -4,7 +4,7 @@
 //!
 //! The unsafe code of this module is finding the exchange behind a yielder.
 
-use crate::exchange::{Exchange, Rare};
+use crate::exchange::{Brings, Exchange, Pause, Rare};
 use kettle_gen::delegate::Delegate;
 use kettle_gen::{Error, Generator, Input, SendError};
 use std::cell::UnsafeCell;
@@ -54,11 +54,14 @@ impl<Y, S> Yielder<Y, S> {
     }
 
     #[inline(always)]
-    fn pause(&mut self, put: impl FnOnce(&Exchange<Y, S>)) -> &Exchange<Y, S> {
-        let exchange = self.exchange();
+    fn pause_with_value(&mut self, value: Y, pause: Pause) -> Brings {
         // SAFETY: only a body has a yielder, and it is not `Send`.
-        unsafe { exchange.pause(put) };
-        exchange
+        unsafe { self.exchange().pause_with_value(value, pause) }
+    }
+
+    fn pause_with_rare(&mut self, rare: Rare<Y, S>, pause: Pause) -> Brings {
+        // SAFETY: only a body has a yielder, and it is not `Send`.
+        unsafe { self.exchange().pause_with_rare(rare, pause) }
     }
 
     /// Hands out a value and pauses. Gives `Some(value)` if the coroutine is resumed by `send`, else `None`.
@@ -81,7 +84,8 @@ impl<Y, S> Yielder<Y, S> {
         if self.exchange().unwinds() {
             return None;
         }
-        self.pause(|exchange| exchange.put(value, false)).take_sent()
+        let brings = self.pause_with_value(value, Pause::VALUE);
+        self.exchange().take_sent(brings)
     }
 
     /// Like [`yield_`](Self::yield_), with the error that is thrown here, if one is, for the body to handle.
@@ -96,10 +100,11 @@ impl<Y, S> Yielder<Y, S> {
         if self.exchange().unwinds() {
             return Err(Error::exit());
         }
-        match self.pause(|exchange| exchange.put(value, true)).take() {
-            Some(Input::Next) | None => Ok(None),
-            Some(Input::Send(value)) => Ok(Some(value)),
-            Some(Input::Throw(error)) => Err(error),
+        let brings = self.pause_with_value(value, Pause::VALUE_CATCHES);
+        match self.exchange().take(brings) {
+            Input::Next => Ok(None),
+            Input::Send(value) => Ok(Some(value)),
+            Input::Throw(error) => Err(error),
         }
     }
 
@@ -115,7 +120,7 @@ impl<Y, S> Yielder<Y, S> {
     /// this body runs.
     pub fn yield_from<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G) -> G::Return {
         assert!(!self.exchange().unwinds(), "delegate from a body that is unwinding: it can't pause any more");
-        match self.delegate(inner, false) {
+        match self.delegate(inner, Pause::RARE) {
             Ok(result) => result,
             Err(_) => unreachable!("an error unwinds the body instead of coming here"),
         }
@@ -136,10 +141,10 @@ impl<Y, S> Yielder<Y, S> {
         if self.exchange().unwinds() {
             return Err(Error::exit());
         }
-        self.delegate(inner, true)
+        self.delegate(inner, Pause::RARE_CATCHES)
     }
 
-    fn delegate<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G, catches: bool) -> Result<G::Return, Error> {
+    fn delegate<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G, pause: Pause) -> Result<G::Return, Error> {
         // A delegate may borrow the yielder of a coroutine that this body runs. That one is half-way while it runs the
         // code which delegates, and must not be spoken through meanwhile.
         assert!(self.exchange().is_on_top(), "delegate from the stack of an inner coroutine: use its own yielder");
@@ -147,8 +152,9 @@ impl<Y, S> Yielder<Y, S> {
         // SAFETY: 1. `delegate` lies on this stack: the function that holds it does not go on before the delegate has
         // ended, and unwinding drops it. 2. A coroutine stays on its thread, and with it its chain.
         let frame = unsafe { delegate.frame() };
-        match self.pause(|exchange| exchange.put_rare(Rare::Delegated(frame), catches)).take() {
-            Some(Input::Throw(error)) => Err(error),
+        let brings = self.pause_with_rare(Rare::Delegated(frame), pause);
+        match self.exchange().take(brings) {
+            Input::Throw(error) => Err(error),
             _ => Ok(delegate.take_result().expect("invariant: a delegator is resumed when its delegate has ended")),
         }
     }
@@ -164,8 +170,8 @@ impl<Y, S> Yielder<Y, S> {
             }
             if let Some(value) = self.yield_(value) {
                 let error = SendError::new(Error::no_send(), Some(value));
-                self.pause(|exchange| exchange.put_rare(Rare::Raised(error), false));
-                unreachable!("a body that raised is unwound");
+                self.pause_with_rare(Rare::Raised(error), Pause::RARE);
+                self.exchange().unwind();
             }
         }
     }

@@ -95,3 +95,52 @@ fn it_works_in_scopes_and_through_delegation() {
         assert_frames(&the_second_resumer_of_any(&mut co), &["the_body", "the_second_resumer_of_any"]);
     });
 }
+
+/// Takes a trace inside `inner`. Gives where its own frame lies, too.
+#[inline(never)]
+fn the_outer_one(inner: &mut Coroutine<String>, y: &mut Yielder<(usize, String)>) {
+    let here = 0_u8;
+    let trace = black_box(inner.next().unwrap());
+    y.yield_((black_box(&raw const here) as usize, trace));
+}
+
+/// Gives where its own frame lies, and then traces.
+#[inline(never)]
+fn the_addressed_body(y: &mut Yielder<String>) {
+    let here = 0_u8;
+    y.yield_(format!("{}", black_box(&raw const here) as usize));
+    the_body(y);
+}
+
+fn addressed() -> (Coroutine<String>, usize) {
+    let mut co = roomy().coroutine(the_addressed_body).unwrap();
+    let address = co.next().unwrap().parse().unwrap();
+    (co, address)
+}
+
+#[test]
+fn it_goes_on_to_stacks_that_lie_higher_and_to_stacks_that_lie_lower() {
+    // A thread's first stacks come in the order of their addresses, one way or the other.
+    fn on_a_new_thread(inner_is_higher: fn() -> bool) -> bool {
+        std::thread::spawn(inner_is_higher).join().unwrap()
+    }
+    const FRAMES: &[&str] = &["the_body", "the_outer_one", "it_goes_on_to_stacks_that_lie_higher"];
+    let inner_first = on_a_new_thread(|| {
+        let (mut inner, inners) = addressed();
+        let mut outer = roomy().coroutine(move |y| the_outer_one(&mut inner, y)).unwrap();
+        let (outers, trace) = outer.next().unwrap();
+        assert_frames(&trace, FRAMES);
+        inners > outers
+    });
+    let outer_first = on_a_new_thread(|| {
+        let later = std::rc::Rc::new(std::cell::Cell::new(None::<Coroutine<String>>));
+        let inner = later.clone();
+        let mut outer = roomy().coroutine(move |y| the_outer_one(&mut inner.take().unwrap(), y)).unwrap();
+        let (inner, inners) = addressed();
+        later.set(Some(inner));
+        let (outers, trace) = outer.next().unwrap();
+        assert_frames(&trace, FRAMES);
+        inners > outers
+    });
+    assert_ne!(inner_first, outer_first);
+}

@@ -61,6 +61,28 @@ fn dropping_one_that_was_not_started_drops_what_it_captured_and_runs_nothing() {
 }
 
 #[test]
+fn unstarted_ones_that_own_each_other_are_dropped_each_on_its_own_stack() {
+    struct Counts(Rc<Cell<usize>>);
+    impl Drop for Counts {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let all = || {
+        let dropped = Rc::new(Cell::new(0));
+        let owner = |inner: Option<Coroutine<()>>| {
+            let held = (inner, Counts(Rc::clone(&dropped)));
+            coroutine(move |_: &mut Yielder<()>| drop(held))
+        };
+        let co = (0..5000).fold(owner(None), |inner, _| owner(Some(inner)));
+        drop(co);
+        assert_eq!(dropped.get(), 5001);
+    };
+    // Dropped on the stack of this thread, they would not fit.
+    thread::Builder::new().stack_size(64 * 1024).spawn(all).unwrap().join().unwrap();
+}
+
+#[test]
 fn dropping_one_that_handles_errors_asks_it_to_end_and_lets_it_say_no_once() {
     let notes = Notes::default();
     let log = Rc::clone(&notes);

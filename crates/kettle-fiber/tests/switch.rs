@@ -1,0 +1,124 @@
+//! The switch keeps what the compiler believes it keeps: registers, floating-point ones too, the alignment of stacks, and
+//! what lies on both stacks when a signal comes at any instruction of it.
+#![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
+
+use kettle_fiber::{Coroutine, Yielder, coroutine};
+use kettle_gen::{Generator, Step};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Keeps more values alive across each pause than there are registers, of both kinds.
+#[inline(always)]
+fn busy(seed: u64, mut pause: impl FnMut(u64) -> u64) -> (u64, f64) {
+    let mut whole: [u64; 20] = std::array::from_fn(|i| seed + i as u64);
+    let mut real: [f64; 20] = std::array::from_fn(|i| (seed + i as u64) as f64);
+    for _ in 0..50 {
+        let answer = pause(whole[0] ^ seed);
+        for (i, value) in whole.iter_mut().enumerate() {
+            *value = value.wrapping_mul(3).wrapping_add(answer + i as u64);
+        }
+        for (i, value) in real.iter_mut().enumerate() {
+            *value = *value * 0.75 + (answer % 1000 + i as u64) as f64;
+        }
+    }
+    (whole.iter().fold(0, |sum, value| sum ^ value), real.iter().sum())
+}
+
+/// What `busy` comes to where nothing is switched.
+fn expected(seed: u64) -> (u64, f64) {
+    busy(seed, |value| black_box(value.rotate_left(7) % 100_000))
+}
+
+#[test]
+fn both_sides_keep_their_values_in_registers_and_on_their_stacks() {
+    let mut inside = coroutine(|y: &mut Yielder<u64, u64>| busy(black_box(3), |value| y.yield_(value).unwrap_or(0)));
+    let mut given = inside.resume().unwrap();
+    let mut result = None;
+    // The resumer is as busy as the body.
+    let outside = busy(black_box(11), |value| {
+        if let Step::Yielded(value) = given {
+            given = inside.send(value.rotate_left(7) % 100_000).unwrap();
+        }
+        if let Step::Returned(returned) = given {
+            result = Some(returned);
+        }
+        value.rotate_left(7) % 100_000
+    });
+    assert_eq!(outside, expected(11));
+    assert_eq!(result.unwrap(), expected(3));
+}
+
+#[test]
+fn each_of_many_coroutines_keeps_its_own() {
+    let body = |seed| move |y: &mut Yielder<u64, u64>| busy(seed, |value| y.yield_(value).unwrap_or(0));
+    let mut all: Vec<Coroutine<u64, u64, (u64, f64)>> = (0..64).map(|seed| coroutine(body(seed))).collect();
+    let mut given: Vec<_> = all.iter_mut().map(|co| co.resume().unwrap()).collect();
+    for _ in 0..50 {
+        for (co, given) in all.iter_mut().zip(&mut given) {
+            let Step::Yielded(value) = *given else { unreachable!("it yields fifty times") };
+            *given = co.send(value.rotate_left(7) % 100_000).unwrap();
+        }
+    }
+    for (seed, given) in given.into_iter().enumerate() {
+        assert_eq!(given, Step::Returned(expected(seed as u64)));
+    }
+}
+
+#[test]
+fn a_body_finds_its_stack_aligned_as_functions_expect_it() {
+    #[repr(align(16))]
+    struct Aligned(u8);
+    let mut co = coroutine(|y: &mut Yielder<usize>| {
+        let aligned = black_box(Aligned(1));
+        y.yield_(&raw const aligned.0 as usize);
+        // Aligned instructions, which fault where they are misled.
+        let vectors = black_box([[1.0_f32, 2.0, 3.0, 4.0]; 4]);
+        y.yield_(vectors.iter().flatten().sum::<f32>() as usize);
+    });
+    assert!(co.next().unwrap().is_multiple_of(16));
+    assert_eq!(co.next(), Some(40));
+}
+
+static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn scribble(_: libc::c_int) {
+    // All the stack that a handler may use of whatever it has interrupted.
+    black_box(&mut black_box([0xa5_u8; 2048]));
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
+}
+
+#[test]
+fn signals_in_the_middle_of_switches_harm_nobody() {
+    // SAFETY: all zeros is a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = scribble as *const () as usize;
+    // Without an alternate stack: on the one that is switched from or to.
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler does only what a handler may.
+    unsafe { libc::sigaction(libc::SIGVTALRM, &raw const action, std::ptr::null_mut()) };
+    let every = |microseconds| {
+        let interval = libc::timeval { tv_sec: 0, tv_usec: microseconds };
+        let timer = libc::itimerval { it_interval: interval, it_value: interval };
+        // SAFETY: sets a timer of this process.
+        unsafe { libc::setitimer(libc::ITIMER_VIRTUAL, &raw const timer, std::ptr::null_mut()) };
+    };
+    every(50);
+    let mut rounds = 0_u64;
+    let mut co = coroutine(|y: &mut Yielder<u64, u64>| {
+        let mut sum = 0_u64;
+        loop {
+            sum = sum.wrapping_add(y.yield_(sum).unwrap_or(0));
+        }
+    });
+    let mut sum = 0_u64;
+    assert_eq!(co.resume().unwrap(), Step::Yielded(0));
+    // As many as it takes, and no fewer than would show most mistakes.
+    while SIGNALS.load(Ordering::Relaxed) < 200 {
+        for _ in 0..1000 {
+            sum = sum.wrapping_add(rounds);
+            assert_eq!(co.send(rounds).unwrap(), Step::Yielded(sum));
+            rounds += 1;
+        }
+    }
+    every(0);
+}
