@@ -10,7 +10,7 @@ use std::pin::pin;
 type Path = (&'static str, fn(u64) -> u64);
 
 /// All of them.
-pub const PATHS: [Path; 9] = [
+pub const PATHS: [Path; 10] = [
     ("pinned-sum", pinned_sum),
     ("pinned-hash", pinned_hash),
     ("pinned-send", pinned_send),
@@ -20,6 +20,7 @@ pub const PATHS: [Path; 9] = [
     ("delegated-resume", delegated_resume),
     ("stackful-resume", stackful_resume),
     ("stackful-send", stackful_send),
+    ("stackful-creation", stackful_creation),
 ];
 
 /// Runs one of them. Gives `None` if there is no such path.
@@ -79,6 +80,16 @@ fn stackful_send(values: u64) -> u64 {
     converse(&mut kettle::coroutine::<u64, u64, u64>(
         move |y| running_total!(values, value => y.yield_(value).unwrap_or(0)),
     ))
+}
+
+/// Made, one value, ended, dropped.
+fn stackful_creation(times: u64) -> u64 {
+    let one = |value| {
+        kettle::coroutine(move |y| {
+            y.yield_(value);
+        })
+    };
+    hash((0..times).flat_map(one))
 }
 
 fn delegated(depth: u64, values: u64) -> BoxGenerator<'static, u64> {
