@@ -11,7 +11,8 @@ use kettle_gen::{BoxError, Error};
 /// Makes a generator of a closure, on a stack of its own. Its `y` is the [`Yielder`]: `y.yield_(value)` is Python's
 /// `yield value`, and works at any call depth.
 ///
-/// Nothing runs until it is resumed. The stack has [`DEFAULT_STACK_SIZE`]; [`Builder`] sets another, and a name.
+/// Nothing runs until it is resumed. The stack has [`DEFAULT_STACK_SIZE`]; [`Builder`] sets another, and a name. Dropping
+/// the coroutine while it is suspended unwinds that stack, which poisons a lock that is held there; see [`Coroutine`].
 ///
 /// ```
 /// use kettle_fiber::{Yielder, coroutine};
@@ -77,7 +78,8 @@ where
 }
 
 /// Makes a coroutine of a closure that borrows, and uses it in another one. When that returns or panics, what is left
-/// of the coroutine is closed and unwound. Gives what `consumer` returned.
+/// of the coroutine is closed and unwound: a lock that is held on its stack is poisoned. Where panics abort it can't be
+/// unwound, and the process ends. Gives what `consumer` returned.
 ///
 /// ```
 /// use kettle_fiber::scoped;

@@ -7,7 +7,7 @@ use std::io;
 /// The size that a coroutine gets if it asks for none: 64 KiB, of which it uses what it touches.
 pub const DEFAULT_STACK_SIZE: usize = if cfg!(kettle_stress) { MIN_STACK_SIZE } else { 64 * 1024 };
 
-/// The smallest size there is: 16 KiB. A panic that prints a backtrace needs more.
+/// The smallest size there is: 16 KiB. A panic that prints a backtrace needs more, most of all in a debug build.
 pub const MIN_STACK_SIZE: usize = 16 * 1024;
 
 /// A size of stacks, guard page included.

@@ -15,8 +15,9 @@ use std::pin::Pin;
 /// Its body is `'static`: it owns what it uses, so that forgetting the coroutine leaks a stack and nothing else
 /// (SAFETY.md, S1). One that borrows lives in [`scoped`](crate::scoped()). It stays on its thread.
 ///
-/// Dropping it closes it, and unwinds its stack: destructors run, innermost first. In a build where panics abort, a
-/// suspended one can't be unwound; its stack is leaked. What one has captured that was never started is dropped on its own
+/// Dropping it closes it, and unwinds its stack as a panic does: destructors run, innermost first, and a `std` lock that is
+/// held there is poisoned. So do `close`, and `throw` at a plain word. In a build where panics abort, a suspended one
+/// can't be unwound; its stack is leaked. What one has captured that was never started is dropped on its own
 /// stack as well.
 ///
 /// # Panics

@@ -108,7 +108,7 @@ pub(super) unsafe fn end(link: *const Link, word: usize) -> ! {
             "br x3",
             resumer = const offset_of!(Link, resumer),
             in("x0") word,
-            in("x1") 0,
+            in("x1") 0_usize,
             in("x2") link,
             options(noreturn),
         )
