@@ -94,7 +94,7 @@ pub(super) unsafe fn end(link: *const Link, word: usize) -> ! {
             "jmp qword ptr [rsp - 8]",
             resumer = const offset_of!(Link, resumer),
             in("rdi") word,
-            in("rsi") 0,
+            in("rsi") 0_usize,
             in("rdx") link,
             options(noreturn),
         )
