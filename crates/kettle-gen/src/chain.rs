@@ -91,7 +91,7 @@ impl<Y, S> Chain<Y, S> {
                     }
                     Run::Raised(error, value) => {
                         body.finish();
-                        return BodyStep::Raised(error, value);
+                        return BodyStep::Raised(error.raised(), value);
                     }
                     Run::Returned => input = Input::Next,
                 }

@@ -17,7 +17,8 @@ impl<'g, Y, S, T> Yielder<'g, Y, S, T> {
     ///
     /// Whoever resumes, sends, throws or closes reaches `inner` directly: the cost does not depend on how deep
     /// delegation is nested. It costs one allocation, or none for a boxed generator. An error out of `inner` passes
-    /// through this body as well.
+    /// through this body as well. That includes the error of an `inner` that had already finished, for it has no result
+    /// to give; it ends this body and is not taken for this body's end (PEP 479; see [`Error`]).
     ///
     /// `inner` must live as long as this generator may: it can borrow what the body borrows, but nothing that the body
     /// owns. (A delegate is resumed without the body's knowledge, and a future can be forgotten.) One that borrows from
@@ -56,7 +57,9 @@ impl<'g, Y, S, T> TryYielder<'g, Y, S, T> {
     ///
     /// # Errors
     ///
-    /// What `inner` raised. When the generator is closed, `inner` is closed first; then this is
+    /// What `inner` raised. If `inner` had already finished, that is [`is_finished`](Error::is_finished): Python gives
+    /// `None` there, and here there is no result to give. Let out of the body it is an error like any other (PEP 479; see
+    /// [`Error`]). When the generator is closed, `inner` is closed first; then this is
     /// [`is_exit`](Error::is_exit), or [`is_ignored_exit`](Error::is_ignored_exit) if `inner` yielded once more.
     pub fn try_yield_from<G>(&mut self, inner: G) -> TryYieldFrom<'_, 'g, Y, S, T, G::Return>
     where

@@ -165,7 +165,7 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
                 self.drop_future();
                 exchange.leave();
                 let (error, value) = error.into_parts();
-                BodyStep::Raised(error, value)
+                BodyStep::Raised(error.raised(), value)
             }
             Some(Rare::Delegated(_)) | None => {
                 // Where nothing was handed out nobody waits to see errors.
@@ -173,7 +173,7 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
                 match exchange.untaken() {
                     Some(Input::Throw(error)) => {
                         self.drop_future();
-                        BodyStep::Raised(error, None)
+                        BodyStep::Raised(error.raised(), None)
                     }
                     Some(Input::Send(value)) => BodyStep::Waiting(Some(value)),
                     Some(Input::Next) | None => BodyStep::Waiting(None),
