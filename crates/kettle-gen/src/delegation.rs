@@ -2,7 +2,6 @@
 
 use crate::delegate::Delegate;
 use crate::error::{Error, SendError};
-use crate::exchange::Rare;
 use crate::generator::Generator;
 use crate::step::Input;
 use crate::threads::Admits;
@@ -82,7 +81,7 @@ impl<Y, S, T, R> Future for YieldFrom<'_, '_, Y, S, T, R> {
             Ok(result) => Poll::Ready(result),
             // A body that does not catch is finished where it is; this is one that went on without its delegate.
             Err(error) => {
-                self.0.yielder.exchange(context).put_rare(Rare::Raised(SendError::from(error)), false);
+                self.0.yielder.exchange(context).put_raised(SendError::from(error));
                 Poll::Pending
             }
         }
@@ -132,7 +131,7 @@ impl<'y, 'g, Y, S, T, R> Delegation<'y, 'g, Y, S, T, R> {
             // SAFETY: the exchange hands the frame to the chain of a generator that lives no longer than `'g`, and that
             // is `Send` only if the delegate is.
             let frame = unsafe { delegate.frame() };
-            exchange.put_rare(Rare::Delegated(frame), catches);
+            exchange.put_frame(frame, catches);
             return Poll::Pending;
         }
         let result = match delegate.take_result() {

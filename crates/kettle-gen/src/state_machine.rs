@@ -9,7 +9,7 @@
 
 use crate::body::{Body, BodyStep};
 use crate::ending::Ending;
-use crate::exchange::{Exchange, Rare};
+use crate::exchange::Exchange;
 use crate::step::{Input, State};
 use alloc::boxed::Box;
 use core::future::Future;
@@ -86,6 +86,13 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
         self.in_box()
     }
 
+    /// The same where that is rare.
+    #[cold]
+    #[inline(never)]
+    fn in_box_after_all(&mut self) -> *mut F {
+        self.in_box()
+    }
+
     #[inline(always)]
     fn in_box(&mut self) -> *mut F {
         // SAFETY: the tag says so.
@@ -156,29 +163,27 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
             exchange.leave();
             return BodyStep::Yielded(value);
         }
-        match exchange.take_rare() {
-            Some(Rare::Delegated(frame)) if !frame.is_finalised() => {
-                exchange.leave();
-                BodyStep::Delegated(frame)
-            }
-            Some(Rare::Raised(error)) => {
+        if let Some(error) = exchange.take_raised() {
+            self.drop_future();
+            exchange.leave();
+            let (error, value) = error.into_parts();
+            return BodyStep::Raised(error.raised(), value);
+        }
+        if let Some(frame) = exchange.take_frame()
+            && !frame.is_finalised()
+        {
+            exchange.leave();
+            return BodyStep::Delegated(frame);
+        }
+        // Where nothing was handed out nobody waits to see errors.
+        self.catches = false;
+        match exchange.untaken() {
+            Some(Input::Throw(error)) => {
                 self.drop_future();
-                exchange.leave();
-                let (error, value) = error.into_parts();
-                BodyStep::Raised(error.raised(), value)
+                BodyStep::Raised(error.raised(), None)
             }
-            Some(Rare::Delegated(_)) | None => {
-                // Where nothing was handed out nobody waits to see errors.
-                self.catches = false;
-                match exchange.untaken() {
-                    Some(Input::Throw(error)) => {
-                        self.drop_future();
-                        BodyStep::Raised(error.raised(), None)
-                    }
-                    Some(Input::Send(value)) => BodyStep::Waiting(Some(value)),
-                    Some(Input::Next) | None => BodyStep::Waiting(None),
-                }
-            }
+            Some(Input::Send(value)) => BodyStep::Waiting(Some(value)),
+            Some(Input::Next) | None => BodyStep::Waiting(None),
         }
     }
 
@@ -255,7 +260,7 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Pin
     fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
         // SAFETY: nothing is moved out of it.
         let body = unsafe { &mut self.get_unchecked_mut().0 };
-        let future = if body.boxed { body.in_box() } else { body.here() };
+        let future = if body.boxed { body.in_box_after_all() } else { body.here() };
         // SAFETY: 1. found there. 2. It was pinned above, or is in a box.
         unsafe { body.step_at(future, input, waker) }
     }
