@@ -49,9 +49,11 @@ impl<Y, S> Chain<Y, S> {
         Self { innermost }
     }
 
+    /// Puts there what was taken or is new. Nothing is there: there is nothing to drop, which the optimiser can't know.
     #[inline(always)]
     pub(crate) fn give(&mut self, innermost: Option<Frame<Y, S>>) {
-        self.innermost = innermost;
+        debug_assert!(self.innermost.is_none(), "a body goes on when its delegates have ended");
+        mem::forget(mem::replace(&mut self.innermost, innermost));
     }
 
     #[inline(always)]
@@ -67,7 +69,7 @@ impl<Y, S> Chain<Y, S> {
 
     /// Takes in what the root's body delegates to, which it does when it has no other.
     pub(crate) fn push(&mut self, frame: Frame<Y, S>) {
-        self.innermost = Some(innermost(frame));
+        self.give(Some(innermost(frame)));
     }
 
     /// Resumes the innermost generator, and goes on until one yields or the root's body ends.
@@ -90,7 +92,7 @@ impl<Y, S> Chain<Y, S> {
                 let mut rest = None;
                 let value = run(&mut chain, input, waker, &mut rest);
                 mem::forget(guard);
-                self.innermost = chain;
+                self.give(chain);
                 if let Some(value) = value {
                     return BodyStep::Yielded(value);
                 }
@@ -112,7 +114,7 @@ impl<Y, S> Chain<Y, S> {
                 BodyStep::Returned(value) => return BodyStep::Returned(value),
                 BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
                 BodyStep::Waiting(value) => return BodyStep::Waiting(value),
-                BodyStep::Delegated(frame) => self.innermost = Some(innermost(frame)),
+                BodyStep::Delegated(frame) => self.give(Some(innermost(frame))),
             }
             input = Input::Next;
         }
