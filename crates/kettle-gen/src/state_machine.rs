@@ -12,6 +12,7 @@ use crate::ending::Ending;
 use crate::exchange::Exchange;
 use crate::step::{Input, State};
 use alloc::boxed::Box;
+use core::cell::UnsafeCell;
 use core::future::Future;
 use core::marker::{PhantomData, PhantomPinned};
 use core::mem::{self, ManuallyDrop};
@@ -26,7 +27,9 @@ pub(crate) struct StacklessBody<Y, S, F: Future, E> {
     boxed: bool,
     catches: bool,
     owner: *const (),
-    place: Union<F>,
+    /// A state machine may refer to itself. So a reference to this says nothing of what is in there: to ask a body where
+    /// it stands must not count as reading what such a reference is to have for itself.
+    place: UnsafeCell<Union<F>>,
     types: PhantomData<(fn(S) -> Y, fn() -> E)>,
     _pinned: PhantomPinned,
 }
@@ -59,7 +62,7 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
             boxed: false,
             catches: false,
             owner,
-            place: Union { here: ManuallyDrop::new(future) },
+            place: UnsafeCell::new(Union { here: ManuallyDrop::new(future) }),
             types: PhantomData,
             _pinned: PhantomPinned,
         }
@@ -72,13 +75,13 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
     fn movable(&mut self) -> *mut F {
         if !self.boxed {
             // SAFETY: the tag says so.
-            let here = unsafe { &mut self.place.here };
+            let here = unsafe { &mut self.place.get_mut().here };
             // SAFETY: not pinned, for only `Movable` asks; not finished, for whoever steps has looked. Its place is
             // given to the box.
             let future = unsafe { ManuallyDrop::take(here) };
             // Should the allocation fail by unwinding, the future is dropped by that and must not be again.
             self.phase = Phase::Finished;
-            self.place.boxed = ManuallyDrop::new(Box::pin(future));
+            self.place.get_mut().boxed = ManuallyDrop::new(Box::pin(future));
             self.boxed = true;
             self.phase = Phase::Created;
         }
@@ -96,7 +99,7 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
     #[inline(always)]
     fn in_box(&mut self) -> *mut F {
         // SAFETY: the tag says so.
-        let future = unsafe { &mut self.place.boxed };
+        let future = unsafe { &mut self.place.get_mut().boxed };
         // SAFETY: nothing is moved out of it.
         unsafe { future.as_mut().get_unchecked_mut() }
     }
@@ -108,7 +111,7 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
             pinned_late();
         }
         // SAFETY: the tag says so.
-        unsafe { &mut *self.place.here }
+        unsafe { &mut *self.place.get_mut().here }
     }
 
     /// Drops the state machine, once.
@@ -119,12 +122,12 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
         }
         if self.boxed {
             // SAFETY: the tag says so.
-            let boxed = unsafe { &mut self.place.boxed };
+            let boxed = unsafe { &mut self.place.get_mut().boxed };
             // SAFETY: the phase says from now on that it is gone.
             unsafe { ManuallyDrop::drop(boxed) }
         } else {
             // SAFETY: the tag says so.
-            let here = unsafe { &mut self.place.here };
+            let here = unsafe { &mut self.place.get_mut().here };
             // SAFETY: the phase says from now on that it is gone.
             unsafe { ManuallyDrop::drop(here) }
         }
