@@ -181,7 +181,9 @@ impl Builder {
         R: 'static,
     {
         match self.stack() {
-            Ok(stack) => Ok(Coroutine::new(FiberBody::owned(stack, |y| body(y).map_err(Error::new)))),
+            Ok(stack) => {
+                Ok(Coroutine::new(FiberBody::owned(stack, |y| body(y).map_err(|error| Error::new(error).raised()))))
+            }
             Err(reason) => Err(StackError::new(reason, body)),
         }
     }

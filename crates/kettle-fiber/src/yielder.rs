@@ -112,7 +112,7 @@ impl<Y, S> Yielder<Y, S> {
     ///
     /// Whoever resumes, sends, throws or closes reaches `inner` directly: the cost does not depend on how deep
     /// delegation is nested. `inner` may be of either kind and may borrow from the caller. An error out of `inner`
-    /// passes through this body as well.
+    /// passes through this body as well; that includes the error of one that had already finished (PEP 479; see [`Error`]).
     ///
     /// # Panics
     ///
@@ -131,7 +131,8 @@ impl<Y, S> Yielder<Y, S> {
     ///
     /// # Errors
     ///
-    /// What `inner` raised. When the coroutine is closed, `inner` is closed first; then this is
+    /// What `inner` raised. If it had already finished, that is [`is_finished`](Error::is_finished); let out of the body
+    /// it is an error like any other (PEP 479; see [`Error`]). When the coroutine is closed, `inner` is closed first; then this is
     /// [`is_exit`](Error::is_exit), or [`is_ignored_exit`](Error::is_ignored_exit) if `inner` yielded once more.
     ///
     /// # Panics

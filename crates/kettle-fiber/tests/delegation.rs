@@ -78,6 +78,13 @@ fn a_delegate_that_has_finished_raises_that() {
     inner.close().unwrap();
     let mut outer = coroutine(move |y: &mut Yielder<i32, i32>| y.try_yield_from(inner).unwrap_err().is_finished());
     assert_eq!(outer.resume().unwrap(), Step::Returned(true));
+    let mut inner = bottom();
+    inner.close().unwrap();
+    // Out of the delegator's body it is that body's error, and not its end (PEP 479).
+    let mut outer = coroutine(move |y: &mut Yielder<i32, i32>| y.yield_from(inner));
+    let error = outer.resume().unwrap_err();
+    assert!(!error.is_finished() && error.downcast_ref().is_some_and(Error::is_finished));
+    assert!(outer.resume().unwrap_err().is_finished());
 }
 
 #[test]

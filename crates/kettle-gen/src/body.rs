@@ -49,7 +49,7 @@ pub enum BodyStep<Y, S, R> {
     Yielded(Y),
     /// It returned and has finished.
     Returned(R),
-    /// An error left it and it has finished. The value is the one that it was sent and would not take.
+    /// An error left it ([`Error::raised`]) and it has finished. The value is the one that it was sent and would not take.
     Raised(Error, Option<S>),
     /// It waits for the end of this generator.
     Delegated(Frame<Y, S>),
@@ -79,7 +79,7 @@ pub(crate) fn step<Y, S, R, B: Body<Y, S, R>>(
     match input {
         Input::Throw(error) if !B::MAY_CATCH || !body.catches() => {
             body.finish();
-            BodyStep::Raised(error, None)
+            BodyStep::Raised(error.raised(), None)
         }
         input => body.step(input, waker),
     }

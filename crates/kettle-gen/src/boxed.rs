@@ -1,9 +1,9 @@
 //! Owns the boxed generator: one allocation, a type that has a name.
 
-use crate::body::Body;
-use crate::chain::Chain;
+use crate::body::{Body, BodyStep};
 use crate::delegate::Delegate;
 use crate::error::{Error, SendError};
+use crate::frame::Paused;
 use crate::generator::{Generator, Taken};
 use crate::root;
 use crate::step::{State, Step};
@@ -11,7 +11,6 @@ use crate::threads::{Admits, Anywhere};
 use core::fmt;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
-use core::pin::Pin;
 
 /// Any generator in a box, which may be sent to another thread: for struct fields, collections and recursion.
 ///
@@ -73,24 +72,31 @@ impl<'a, Y, S, R, T> Generator for Boxed<'a, Y, S, R, T> {
 
     #[inline]
     fn resume(&mut self) -> Result<Step<Y, R>, Error> {
-        let mut rest = None;
-        match self.delegate.next(&mut rest) {
-            Some(value) => Ok(Step::Yielded(value)),
-            None => root::answer(rest.expect("invariant: a generator that did not yield says why"))
-                .map_err(SendError::into_error),
+        match self.delegate.resume() {
+            Paused::Yielded(value) => Ok(Step::Yielded(value)),
+            paused => root::answer(self.delegate.outcome(paused)).map_err(SendError::into_error),
         }
     }
 
+    #[inline]
     fn send(&mut self, value: S) -> Result<Step<Y, R>, SendError<S>> {
-        root::send(Pin::new(&mut self.delegate), &mut Chain::new(), value)
+        match self.delegate.send(value) {
+            Paused::Yielded(value) => Ok(Step::Yielded(value)),
+            paused => root::answer(self.delegate.outcome(paused)),
+        }
     }
 
     fn throw(&mut self, error: Error) -> Result<Step<Y, R>, Error> {
-        root::throw(Pin::new(&mut self.delegate), &mut Chain::new(), error)
+        let step = self.delegate.with_root(|body, chain| root::throw(body, chain, error))?;
+        Ok(match step {
+            Step::Yielded(value) => Step::Yielded(value),
+            Step::Returned(()) => Step::Returned(self.delegate.result()),
+        })
     }
 
     fn close(&mut self) -> Result<Option<R>, Error> {
-        root::close(Pin::new(&mut self.delegate), &mut Chain::new())
+        let closed = self.delegate.with_root(root::close)?;
+        Ok(closed.map(|()| self.delegate.result()))
     }
 
     fn state(&self) -> State {
@@ -110,7 +116,21 @@ impl<Y, R, T> Iterator for Boxed<'_, Y, (), R, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Y> {
-        self.iter().next()
+        match self.delegate.resume() {
+            Paused::Yielded(value) => Some(value),
+            paused => {
+                ended(self.delegate.outcome(paused));
+                None
+            }
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn ended<Y, R>(step: BodyStep<Y, (), R>) {
+    if let Err(error) = root::answer(step) {
+        assert!(error.error().is_finished(), "iterate over a generator that raised an error: {error}");
     }
 }
 

@@ -13,7 +13,8 @@
 //!
 //! A resume steps the last of the chain and touches none of the others. When that one ends, it is taken off, its
 //! result stays in its joint, and the one below is stepped: its `yield_from` finds the result there. Nothing
-//! recurses, so depth costs memory and nothing else.
+//! recurses, so depth costs memory and nothing else. Each joint knows the one below it, so that a chain is a pointer to
+//! the innermost and has no memory of its own.
 //!
 //! Invariant: a chain never outlives what its members borrow. Those of a stackless root outlive the root, by their
 //! types. Those that a stackful body delegates to are also held by its suspended `yield_from`, and dropping that one
@@ -21,11 +22,8 @@
 
 use crate::body::{Body, BodyStep, step};
 use crate::error::Error;
-use crate::frame::{Frame, FrameStep, Frames};
-use crate::step::Input;
-use alloc::boxed::Box;
-use alloc::rc::Rc;
-use alloc::vec::Vec;
+use crate::frame::{Frame, Paused, Stage};
+use crate::step::{Input, State};
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem;
@@ -34,31 +32,44 @@ use core::task::Waker;
 
 /// The generators that a root delegates to, innermost last.
 ///
-/// A root that never delegates has none, and the optimiser knows it: what follows passes the frames by value, so that
-/// the address of a root that lies in somebody's frame goes nowhere and the root can live in registers.
+/// A root that never delegates has none, and the optimiser knows it: what follows passes frames by value, so that the
+/// address of a root that lies in somebody's frame goes nowhere and the root can live in registers.
 pub struct Chain<Y, S> {
-    pub(crate) frames: Option<Frames<Y, S>>,
+    innermost: Option<Frame<Y, S>>,
 }
 
 impl<Y, S> Chain<Y, S> {
     /// No delegation.
     pub const fn new() -> Self {
-        Self { frames: None }
+        Self { innermost: None }
     }
 
-    /// Whether nothing has been delegated so far.
+    #[inline(always)]
+    pub(crate) fn of(innermost: Option<Frame<Y, S>>) -> Self {
+        Self { innermost }
+    }
+
+    /// Puts there what was taken or is new. Nothing is there: there is nothing to drop, which the optimiser can't know.
+    #[inline(always)]
+    pub(crate) fn give(&mut self, innermost: Option<Frame<Y, S>>) {
+        debug_assert!(self.innermost.is_none(), "a body goes on when its delegates have ended");
+        mem::forget(mem::replace(&mut self.innermost, innermost));
+    }
+
+    #[inline(always)]
+    pub(crate) fn take(&mut self) -> Option<Frame<Y, S>> {
+        self.innermost.take()
+    }
+
+    /// Whether nothing is delegated to.
     #[inline(always)]
     pub fn is_unused(&self) -> bool {
-        self.frames.is_none()
+        self.innermost.is_none()
     }
 
-    /// Takes in what the root's body delegates to.
+    /// Takes in what the root's body delegates to, which it does when it has no other.
     pub(crate) fn push(&mut self, frame: Frame<Y, S>) {
-        self.frames = Some(push(self.frames.take(), frame));
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.frames.as_ref().is_none_or(|frames| frames.is_empty())
+        self.give(Some(innermost(frame)));
     }
 
     /// Resumes the innermost generator, and goes on until one yields or the root's body ends.
@@ -75,12 +86,13 @@ impl<Y, S> Chain<Y, S> {
     ) -> BodyStep<Y, S, R> {
         loop {
             let mut refused = None;
-            if let Some(frames) = self.frames.take_if(|frames| !frames.is_empty()) {
+            if let Some(innermost) = self.take() {
                 let guard = FinishOnPanic { body: body.as_mut(), types: PhantomData };
+                let mut chain = Some(innermost);
                 let mut rest = None;
-                let (frames, value) = run(frames, input, waker, &mut rest);
+                let value = run(&mut chain, input, waker, &mut rest);
                 mem::forget(guard);
-                self.frames = Some(frames);
+                self.give(chain);
                 if let Some(value) = value {
                     return BodyStep::Yielded(value);
                 }
@@ -91,7 +103,7 @@ impl<Y, S> Chain<Y, S> {
                     }
                     Run::Raised(error, value) => {
                         body.finish();
-                        return BodyStep::Raised(error, value);
+                        return BodyStep::Raised(error.raised(), value);
                     }
                     Run::Returned => input = Input::Next,
                 }
@@ -102,9 +114,32 @@ impl<Y, S> Chain<Y, S> {
                 BodyStep::Returned(value) => return BodyStep::Returned(value),
                 BodyStep::Raised(error, value) => return BodyStep::Raised(error, value.or(refused)),
                 BodyStep::Waiting(value) => return BodyStep::Waiting(value),
-                BodyStep::Delegated(frame) => self.frames = Some(push(self.frames.take(), frame)),
+                BodyStep::Delegated(frame) => self.give(Some(innermost(frame))),
             }
             input = Input::Next;
+        }
+    }
+
+    /// Resumes the innermost generator with nothing, and goes on until one yields or none is left.
+    ///
+    /// [`go_on`](Self::go_on) goes on from any other end. A panic is for whoever drops this.
+    #[inline(always)]
+    pub(crate) fn resume(&mut self) -> Paused<Y> {
+        resume(&mut self.innermost, None)
+    }
+
+    /// Goes on from a [`resume`](Self::resume) that gave no value.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn go_on<R, B: Body<Y, S, R>>(&mut self, body: Pin<&mut B>, paused: Paused<Y>) -> BodyStep<Y, S, R> {
+        let mut rest = None;
+        if let Some(value) = run_on(&mut self.innermost, paused, None, &mut rest) {
+            return BodyStep::Yielded(value);
+        }
+        match rest.expect("invariant: a chain that did not yield says why") {
+            Run::Waiting(value) => BodyStep::Waiting(value),
+            Run::Raised(error, _) => self.drive(body, Input::Throw(error), None),
+            Run::Returned => self.drive(body, Input::Next, None),
         }
     }
 
@@ -115,12 +150,12 @@ impl<Y, S> Chain<Y, S> {
     /// With what a destructor panics; all is finished nevertheless.
     #[inline(always)]
     pub fn finalise<R, B: Body<Y, S, R>>(&mut self, mut body: Pin<&mut B>) {
-        if B::MAY_CATCH && (body.wants_close() || !self.is_empty()) {
+        if B::MAY_CATCH && (body.wants_close() || !self.is_unused()) {
             self.close_unheard(body.as_mut());
         }
-        if let Some(frames) = self.frames.take() {
+        if let Some(innermost) = self.take() {
             let guard = FinishOnPanic { body: body.as_mut(), types: PhantomData };
-            close_all(frames);
+            close_all(innermost);
             mem::forget(guard);
         }
         body.finish();
@@ -132,25 +167,36 @@ impl<Y, S> Chain<Y, S> {
         let mut guard = FinishOnPanic { body, types: PhantomData };
         drop(self.drive(guard.body.as_mut(), Input::Throw(Error::exit()), None));
         // It ignored that, and goes all the same.
-        if let Some(frames) = self.frames.take() {
-            give_up(*frames);
-        }
+        give_up(self.take());
         mem::forget(guard);
+    }
+
+    /// Takes off the outermost.
+    fn take_outermost(&mut self) -> Option<Frame<Y, S>> {
+        let mut above = None;
+        let mut frame = self.innermost.as_ref()?.share();
+        while let Some(below) = frame.below() {
+            above = Some(mem::replace(&mut frame, below));
+        }
+        match above {
+            Some(above) => above.take_below(),
+            None => self.take(),
+        }
     }
 }
 
 impl<Y, S> Drop for Chain<Y, S> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(frames) = self.frames.take() {
-            finalise_all(frames);
+        if let Some(innermost) = self.take() {
+            finalise_all(innermost);
         }
     }
 }
 
 impl<Y, S> fmt::Debug for Chain<Y, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("len", &self.frames.as_ref().map_or(0, |frames| frames.len())).finish()
+        f.debug_struct("Chain").field("len", &self.innermost.as_ref().map_or(0, len)).finish()
     }
 }
 
@@ -169,146 +215,323 @@ enum Run<S> {
     Raised(Error, Option<S>),
 }
 
+/// Resumes the innermost generator with nothing, and goes on until one yields or the chain has ended.
+///
+/// One that raised or waits is still on top.
+#[inline(always)]
+pub(crate) fn resume<Y, S>(chain: &mut Option<Frame<Y, S>>, waker: Option<&Waker>) -> Paused<Y> {
+    while let Some(frame) = chain {
+        match frame.next(waker) {
+            Paused::Delegated => push_above(chain),
+            Paused::Returned => drop(pop(chain)),
+            paused => return paused,
+        }
+    }
+    Paused::Returned
+}
+
 /// Resumes the innermost generator, and goes on until one yields or the chain has ended.
 #[inline(never)]
 fn run<Y, S>(
-    frames: Frames<Y, S>,
-    mut input: Input<S>,
+    chain: &mut Option<Frame<Y, S>>,
+    input: Input<S>,
     waker: Option<&Waker>,
     rest: &mut Option<Run<S>>,
-) -> (Frames<Y, S>, Option<Y>) {
-    let mut guard = FinaliseOnPanic(Some(frames));
-    let frames = guard.frames();
+) -> Option<Y> {
+    let guard = FinaliseOnPanic(chain);
+    let value = if matches!(input, Input::Next) {
+        match resume(guard.0, waker) {
+            Paused::Yielded(value) => Some(value),
+            paused => run_on(guard.0, paused, waker, rest),
+        }
+    } else {
+        run_any(guard.0, input, waker, rest)
+    };
+    mem::forget(guard);
+    value
+}
+
+/// What follows a resume that gave no value.
+#[cold]
+#[inline(never)]
+fn run_on<Y, S>(
+    chain: &mut Option<Frame<Y, S>>,
+    paused: Paused<Y>,
+    waker: Option<&Waker>,
+    rest: &mut Option<Run<S>>,
+) -> Option<Y> {
+    match (paused, &*chain) {
+        (Paused::Waiting, Some(frame)) => *rest = Some(Run::Waiting(frame.take_waiting())),
+        (Paused::Raised, Some(frame)) => {
+            let (error, refused) = frame.take_raised();
+            drop(pop(chain));
+            return run_refused(chain, Input::Throw(error), refused, waker, rest);
+        }
+        _ => *rest = Some(Run::Returned),
+    }
+    None
+}
+
+fn run_any<Y, S>(
+    chain: &mut Option<Frame<Y, S>>,
+    input: Input<S>,
+    waker: Option<&Waker>,
+    rest: &mut Option<Run<S>>,
+) -> Option<Y> {
+    run_refused(chain, input, None, waker, rest)
+}
+
+/// Any input, and a value that was refused on the way here.
+#[inline(never)]
+fn run_refused<Y, S>(
+    chain: &mut Option<Frame<Y, S>>,
+    mut input: Input<S>,
+    mut refused: Option<S>,
+    waker: Option<&Waker>,
+    rest: &mut Option<Run<S>>,
+) -> Option<Y> {
     // Closing a generator closes its delegate first. So an exit that reaches the innermost means that each of the chain
-    // is being closed by the one below it; `closing` counts them, from the bottom.
-    let mut closing = if input.is_exit() { frames.len() } else { 0 };
-    let mut refused = None;
-    let value = loop {
-        let Some(innermost) = frames.last() else {
+    // is being closed by the one below it; `closing` counts them, from the bottom. On top of those may be `anew` others
+    // that one of them delegates to in answer.
+    let mut closing = if input.is_exit() { chain.as_ref().map_or(0, len) } else { 0 };
+    let mut anew = 0;
+    loop {
+        let Some(innermost) = &*chain else {
             *rest = Some(match input {
                 Input::Throw(error) => Run::Raised(error, refused),
                 Input::Next | Input::Send(_) => Run::Returned,
             });
-            break None;
+            return None;
         };
-        let step = if closing == 0 && matches!(input, Input::Next) {
-            let mut other = None;
-            if let Some(value) = innermost.0.next(waker, &mut other) {
-                break Some(value);
+        input = match innermost.step(input, waker) {
+            Paused::Yielded(value) if closing == 0 => return Some(value),
+            Paused::Waiting => {
+                *rest = Some(Run::Waiting(innermost.take_waiting()));
+                return None;
             }
-            other.expect("invariant: a generator that did not yield says why")
-        } else {
-            innermost.0.step(input, waker)
-        };
-        input = match step {
-            FrameStep::Yielded(value) if closing == 0 => break Some(value),
-            FrameStep::Waiting(value) => {
-                *rest = Some(Run::Waiting(value));
-                break None;
-            }
-            FrameStep::Delegated(frame) => {
-                push_frame(frames, frame);
+            Paused::Delegated => {
+                let before = if closing > 0 { len(innermost) } else { 0 };
+                push_above(chain);
+                if closing > 0 {
+                    anew += chain.as_ref().map_or(0, len) - before;
+                }
                 Input::Next
             }
-            FrameStep::Yielded(_) => {
-                closing -= 1;
-                give_up(frames.split_off(closing));
+            Paused::Yielded(_) => {
+                let mut given_up = None;
+                for _ in 0..=anew {
+                    move_top(chain, &mut given_up);
+                }
+                (closing, anew) = (closing - 1, 0);
+                give_up(reversed(given_up));
                 Input::Throw(Error::ignored_exit())
             }
-            FrameStep::Returned => {
-                let ended = frames.pop();
-                if frames.len() < closing {
-                    closing = frames.len();
+            Paused::Returned => {
+                let ended = pop(chain);
+                if anew > 0 {
+                    anew -= 1;
+                    Input::Next
+                } else if closing > 0 {
+                    closing -= 1;
                     // The exit goes on to the delegator, and not what the delegate returned to it.
-                    drop(ended.and_then(|frame| frame.0.take_error()));
+                    if let Some(ended) = ended {
+                        ended.finish();
+                    }
                     Input::Throw(Error::exit())
                 } else {
                     Input::Next
                 }
             }
-            FrameStep::Raised(value) => {
-                let error = frames.pop().and_then(|frame| frame.0.take_error());
-                closing = closing.min(frames.len());
+            Paused::Raised => {
+                let (error, value) = innermost.take_raised();
+                drop(pop(chain));
+                if anew > 0 {
+                    anew -= 1;
+                } else {
+                    closing = closing.saturating_sub(1);
+                }
                 refused = value;
-                Input::Throw(error.expect("invariant: a frame that raised has its error"))
+                Input::Throw(error)
             }
         };
-    };
-    (guard.release(), value)
-}
-
-/// Puts a generator on top, with the chain that it has if it has been running on its own.
-fn push_frame<Y, S>(frames: &mut Vec<Frame<Y, S>>, frame: Frame<Y, S>) {
-    let above = frame.0.take_chain();
-    frames.push(frame);
-    if let Some(above) = above {
-        frames.extend(*above);
     }
 }
 
+/// Takes the innermost off.
+#[inline(always)]
+fn pop<Y, S>(chain: &mut Option<Frame<Y, S>>) -> Option<Frame<Y, S>> {
+    let frame = chain.take()?;
+    *chain = frame.take_below();
+    Some(frame)
+}
+
+/// Moves the innermost of one chain on top of another.
+fn move_top<Y, S>(from: &mut Option<Frame<Y, S>>, to: &mut Option<Frame<Y, S>>) {
+    if let Some(frame) = pop(from) {
+        frame.put_on(to.take());
+        *to = Some(frame);
+    }
+}
+
+fn reversed<Y, S>(mut chain: Option<Frame<Y, S>>) -> Option<Frame<Y, S>> {
+    let mut reversed = None;
+    while chain.is_some() {
+        move_top(&mut chain, &mut reversed);
+    }
+    reversed
+}
+
+/// Puts on top what the innermost delegates to from now on.
+#[inline(always)]
+fn push_above<Y, S>(chain: &mut Option<Frame<Y, S>>) {
+    if let Some(frame) = chain.take() {
+        *chain = Some(match frame.take_chain() {
+            Some(above) => above.on(frame),
+            None => frame,
+        });
+    }
+}
+
+/// What is to be on top, out of line: who calls this is to be small.
 #[cold]
 #[inline(never)]
-fn push<Y, S>(frames: Option<Frames<Y, S>>, frame: Frame<Y, S>) -> Frames<Y, S> {
-    let mut frames = frames.unwrap_or_default();
-    push_frame(&mut frames, frame);
-    frames
+fn innermost<Y, S>(frame: Frame<Y, S>) -> Frame<Y, S> {
+    frame.innermost()
+}
+
+fn len<Y, S>(innermost: &Frame<Y, S>) -> usize {
+    let mut len = 1;
+    let mut frame = innermost.below();
+    while let Some(below) = frame {
+        len += 1;
+        frame = below.below();
+    }
+    len
 }
 
 /// Closes all of a chain as a root does that has no code to see how it ends, and finalises what is left.
 #[cold]
 #[inline(never)]
-fn close_all<Y, S>(frames: Frames<Y, S>) {
-    let (frames, _) = run(frames, Input::Throw(Error::exit()), None, &mut None);
-    give_up(*frames);
+fn close_all<Y, S>(innermost: Frame<Y, S>) {
+    let mut chain = Some(innermost);
+    run(&mut chain, Input::Throw(Error::exit()), None, &mut None);
+    give_up(chain);
 }
 
-/// Finalises the first generator, which delegates to the second, and so on: its delegator has let go of it.
+/// Finalises the outermost generator of a chain, which delegates to the next, and so on: its delegator has let go of it.
 ///
 /// It is closed through those that it delegates to. If it ignores that, its delegate has lost its owner in turn.
-fn give_up<Y, S>(frames: Vec<Frame<Y, S>>) {
-    if frames.is_empty() {
-        return;
+fn give_up<Y, S>(innermost: Option<Frame<Y, S>>) {
+    let mut given_up = None;
+    let guard = FinaliseOnPanic(&mut given_up);
+    // A panic finalises this first: these are further in.
+    let mut chain = Chain::of(innermost);
+    while let Some(frame) = chain.take_outermost() {
+        let mut body = Single::of(&frame);
+        frame.put_on(guard.0.take());
+        *guard.0 = Some(frame);
+        if body.wants_close() || !chain.is_unused() {
+            drop(chain.drive(Pin::new(&mut body), Input::Throw(Error::exit()), None));
+        }
     }
-    let mut frames = frames.into_iter();
-    let mut given_up = FinaliseOnPanic(Some(Frames::default()));
-    while let Some(frame) = frames.next() {
-        let link = Rc::clone(&frame.0);
-        given_up.frames().push(frame);
-        link.give_chain(Box::new(frames.collect()));
-        link.close_unheard();
-        frames = link.take_chain().unwrap_or_default().into_iter();
-    }
-    while let Some(frame) = given_up.frames().pop() {
-        frame.0.finish();
+    while let Some(frame) = pop(guard.0) {
+        frame.finish();
     }
 }
 
 #[cold]
 #[inline(never)]
-fn finalise_all<Y, S>(frames: Frames<Y, S>) {
-    drop(FinaliseOnPanic(Some(frames)));
+fn finalise_all<Y, S>(innermost: Frame<Y, S>) {
+    drop(FinaliseOnPanic(&mut Some(innermost)));
+}
+
+/// Closes and drops a generator whose owner lets go of it, with its own chain.
+///
+/// # Panics
+///
+/// With what a destructor panics; it is finished nevertheless. If it is running.
+#[inline(always)]
+pub(crate) fn finalise<Y, S>(frame: &Frame<Y, S>) {
+    match frame.head().stage().get() {
+        Stage::Finalised => {}
+        Stage::Ended => frame.head().stage().set(Stage::Finalised),
+        _ => finalise_what_is_left(frame),
+    }
+}
+
+#[inline(never)]
+fn finalise_what_is_left<Y, S>(frame: &Frame<Y, S>) {
+    if frame.is_idle() {
+        Chain::of(frame.take_chain()).finalise(Pin::new(&mut Single::of(frame)));
+    } else {
+        frame.finish();
+    }
+}
+
+/// A generator in a joint without its chain, whose result stays there.
+pub(crate) struct Single<Y, S>(Frame<Y, S>);
+
+impl<Y, S> Single<Y, S> {
+    pub(crate) fn of(frame: &Frame<Y, S>) -> Self {
+        Self(frame.share())
+    }
+}
+
+// SAFETY: finishing drops the generator, as the table's function says.
+unsafe impl<Y, S> Body<Y, S, ()> for Single<Y, S> {
+    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, ()> {
+        let paused = self.0.step(input, waker);
+        stepped(&self.0, paused, || ())
+    }
+
+    fn state(&self) -> State {
+        self.0.state()
+    }
+
+    fn catches(&self) -> bool {
+        true
+    }
+
+    fn wants_close(&self) -> bool {
+        self.0.wants_close()
+    }
+
+    fn finish(self: Pin<&mut Self>) {
+        self.0.finish();
+    }
+}
+
+/// How a step of a frame ended, in one.
+pub(crate) fn stepped<Y, S, R>(
+    frame: &Frame<Y, S>,
+    paused: Paused<Y>,
+    result: impl FnOnce() -> R,
+) -> BodyStep<Y, S, R> {
+    match paused {
+        Paused::Yielded(value) => BodyStep::Yielded(value),
+        Paused::Returned => BodyStep::Returned(result()),
+        Paused::Raised => {
+            let (error, value) = frame.take_raised();
+            BodyStep::Raised(error, value)
+        }
+        Paused::Delegated => {
+            BodyStep::Delegated(frame.take_chain().expect("invariant: one that delegates says to whom"))
+        }
+        Paused::Waiting => BodyStep::Waiting(frame.take_waiting()),
+    }
 }
 
 /// A panic of a delegate, or of a destructor of one, finishes all of the chain.
-struct FinaliseOnPanic<Y, S>(Option<Frames<Y, S>>);
+struct FinaliseOnPanic<'c, Y, S>(&'c mut Option<Frame<Y, S>>);
 
-impl<Y, S> FinaliseOnPanic<Y, S> {
-    fn frames(&mut self) -> &mut Vec<Frame<Y, S>> {
-        self.0.as_mut().expect("invariant: released at the end")
-    }
-
-    fn release(mut self) -> Frames<Y, S> {
-        self.0.take().expect("invariant: released once")
-    }
-}
-
-impl<Y, S> Drop for FinaliseOnPanic<Y, S> {
+impl<Y, S> Drop for FinaliseOnPanic<'_, Y, S> {
+    #[cold]
     fn drop(&mut self) {
-        while let Some(frame) = self.0.as_mut().and_then(|frames| frames.pop()) {
+        while let Some(frame) = pop(self.0) {
             // Should one panic, the rest is finalised while that unwinds.
-            let rest = FinaliseOnPanic(self.0.take());
-            frame.0.finalise();
-            self.0 = Some(rest.release());
+            let rest = FinaliseOnPanic(self.0);
+            finalise(&frame);
+            mem::forget(rest);
         }
     }
 }

@@ -1,153 +1,254 @@
 //! Owns delegation: where a generator lives that another one delegates to, or that is in a box.
+//!
+//! That is a joint: one allocation, which the delegator and the chain hold. What they know of it is less and less:
+//!
+//! ```text
+//! Joint    { { head, result }, body }   its own functions, behind the table in the head
+//! Joined   { { head, result } }         the delegator: it knows the result's type
+//! Head       { head }                   the chain (`frame`)
+//! ```
+//!
+//! The unsafe code of this module is going from the head to the rest, and pinning the body.
 
-use crate::body::{Body, BodyStep, refuse, step};
-use crate::chain::Chain;
+use crate::body::{Body, BodyStep};
+use crate::chain::{Chain, Single, finalise, stepped};
 use crate::error::Error;
-use crate::frame::{Frame, FrameStep, Frames, Link};
+use crate::frame::{Brings, Frame, Head, Paused, Stage, Table};
 use crate::step::{Input, State};
-use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use alloc::boxed::Box;
+use core::cell::{Cell, UnsafeCell};
 use core::fmt;
-use core::mem;
+use core::marker::PhantomData;
+use core::mem::{self, ManuallyDrop, MaybeUninit};
 use core::pin::Pin;
+use core::ptr::NonNull;
 use core::task::Waker;
 
 /// A joint as the delegator sees it.
-trait Joined<Y, S, R>: Link<Y, S> {
-    fn next_alone(&self, rest: &mut Option<BodyStep<Y, S, R>>) -> Option<Y>;
-    fn drive(&self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R>;
-    fn state(&self) -> State;
-    fn take_result(&self) -> Option<R>;
+#[repr(C)]
+struct Joined<Y, S, R> {
+    head: Head<Y, S>,
+    /// It is there in [`Stage::Returned`].
+    result: UnsafeCell<MaybeUninit<R>>,
+}
+
+impl<Y, S, R> Joined<Y, S, R> {
+    #[inline(always)]
+    fn take_result(&self) -> Option<R> {
+        if self.head.stage().get() != Stage::Returned {
+            return None;
+        }
+        self.head.stage().set(Stage::Ended);
+        // SAFETY: not lent out.
+        let place = unsafe { &*self.result.get() };
+        // SAFETY: the stage said so, and does no more.
+        Some(unsafe { place.assume_init_read() })
+    }
 }
 
 /// Where a delegate lives: held by the `yield_from` that waits for it, and by the chain that steps it.
+#[repr(C)]
 struct Joint<Y, S, R, B> {
-    result: Cell<Option<Result<R, Error>>>,
-    finalised: Cell<bool>,
-    chain: RefCell<Chain<Y, S>>,
-    body: RefCell<B>,
+    joined: Joined<Y, S, R>,
+    body: UnsafeCell<B>,
 }
 
 impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
-    fn pinned<T>(&self, f: impl FnOnce(Pin<&mut B>) -> T) -> T {
-        let mut body = self.body.borrow_mut();
-        // SAFETY: a joint is made inside an `Rc` by `Delegate::new`, and nothing here moves the body out of it.
-        f(unsafe { Pin::new_unchecked(&mut *body) })
+    /// A body that does not catch is stepped in one place only, so that the compiler inlines what it does.
+    const TABLE: *const Table<Y, S> = &Table {
+        step: Self::step,
+        throw: Self::throw,
+        state: Self::state,
+        wants_close: Self::wants_close,
+        finish: Self::finish,
+        free: Self::free,
+    };
+
+    /// # Safety
+    ///
+    /// `head` is that of such a joint, which lives as long as the result is used.
+    #[inline(always)]
+    unsafe fn of<'j>(head: NonNull<Head<Y, S>>) -> &'j Self {
+        // SAFETY: by the obligation; a joint begins with its head (`repr(C)`) and is only ever shared.
+        unsafe { head.cast::<Self>().as_ref() }
     }
 
-    /// Keeps a result or an error for the delegator.
+    /// # Safety
+    ///
+    /// Nobody else has the body.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "that is the obligation")]
+    unsafe fn body(&self) -> Pin<&mut B> {
+        // SAFETY: by the obligation.
+        let body = unsafe { &mut *self.body.get() };
+        // SAFETY: a joint is made in its allocation, and nothing moves the body out of it.
+        unsafe { Pin::new_unchecked(body) }
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Table`]; what is brought is in the head.
+    unsafe fn step(head: NonNull<Head<Y, S>>, brings: Brings, waker: Option<&Waker>) -> Paused<Y> {
+        // SAFETY: by the obligation. Whoever steps it owns a part of it.
+        let joint = unsafe { Self::of(head) };
+        let head = &joint.joined.head;
+        if head.stage().get() != Stage::Idle && !joint.may_begin(brings) {
+            // SAFETY: by the obligation, and once.
+            return refuse(head, unsafe { head.take_input(brings) });
+        }
+        let entered = Entered::new(head.stage());
+        // SAFETY: by the obligation, and once.
+        let input = unsafe { head.take_input(brings) };
+        joint.stepped(entered, |body| body.step(input, waker))
+    }
+
+    /// Whether one that is not known to be suspended may be stepped.
     #[cold]
-    fn keep(&self, step: BodyStep<Y, S, R>) -> FrameStep<Y, S> {
-        match step {
-            BodyStep::Yielded(value) => FrameStep::Yielded(value),
-            BodyStep::Delegated(frame) => FrameStep::Delegated(frame),
-            BodyStep::Waiting(value) => FrameStep::Waiting(value),
-            BodyStep::Returned(value) => {
-                self.result.set(Some(Ok(value)));
-                FrameStep::Returned
+    #[inline(never)]
+    fn may_begin(&self, brings: Brings) -> bool {
+        if self.joined.head.stage().get() != Stage::New {
+            return false;
+        }
+        // SAFETY: it is idle.
+        brings == Brings::Next || unsafe { self.body() }.state() != State::Created
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Table`].
+    unsafe fn throw(head: NonNull<Head<Y, S>>, error: Error, waker: Option<&Waker>) -> Paused<Y> {
+        // SAFETY: by the obligation. Whoever steps it owns a part of it.
+        let joint = unsafe { Self::of(head) };
+        let head = &joint.joined.head;
+        if !matches!(head.stage().get(), Stage::Idle | Stage::New) {
+            return refuse(head, Input::Throw(error));
+        }
+        joint.stepped(Entered::new(head.stage()), |mut body| {
+            if B::MAY_CATCH && body.catches() {
+                return body.step(Input::Throw(error), waker);
             }
-            BodyStep::Raised(error, refused) => {
-                self.result.set(Some(Err(error)));
-                FrameStep::Raised(refused)
-            }
-        }
-    }
-}
-
-impl<Y, S, R, B: Body<Y, S, R>> Link<Y, S> for Joint<Y, S, R, B> {
-    fn step(&self, input: Input<S>, waker: Option<&Waker>) -> FrameStep<Y, S> {
-        let step = self.pinned(|body| match body.state() {
-            State::Finished => refuse(input),
-            _ => step(body, input, waker),
-        });
-        match step {
-            BodyStep::Yielded(value) => FrameStep::Yielded(value),
-            step => self.keep(step),
-        }
-    }
-
-    fn next(&self, waker: Option<&Waker>, rest: &mut Option<FrameStep<Y, S>>) -> Option<Y> {
-        let step = self.pinned(|body| match body.state() {
-            State::Finished => refuse(Input::Next),
-            _ => body.step(Input::Next, waker),
-        });
-        match step {
-            BodyStep::Yielded(value) => Some(value),
-            step => {
-                *rest = Some(self.keep(step));
-                None
-            }
-        }
-    }
-
-    fn take_error(&self) -> Option<Error> {
-        self.result.take()?.err()
-    }
-
-    fn take_chain(&self) -> Option<Frames<Y, S>> {
-        self.chain.borrow_mut().frames.take()
-    }
-
-    fn give_chain(&self, frames: Frames<Y, S>) {
-        self.chain.borrow_mut().frames = Some(frames);
-    }
-
-    fn close_unheard(&self) {
-        self.pinned(|body| {
-            let mut chain = self.chain.borrow_mut();
-            if body.wants_close() || !chain.is_empty() {
-                drop(chain.drive(body, Input::Throw(Error::exit()), None));
-            }
-        });
-    }
-
-    fn finish(&self) {
-        if !self.finalised.replace(true) {
-            self.pinned(B::finish);
-            drop(self.result.take());
-        }
-    }
-
-    fn finalise(&self) {
-        if !self.finalised.replace(true) {
-            self.pinned(|body| self.chain.borrow_mut().finalise(body));
-            drop(self.result.take());
-        }
-    }
-
-    fn is_finalised(&self) -> bool {
-        self.finalised.get()
-    }
-}
-
-impl<Y, S, R, B: Body<Y, S, R>> Joined<Y, S, R> for Joint<Y, S, R, B> {
-    fn next_alone(&self, rest: &mut Option<BodyStep<Y, S, R>>) -> Option<Y> {
-        let step = self.pinned(|body| match body.state() {
-            State::Finished => refuse(Input::Next),
-            _ => self.chain.borrow_mut().drive(body, Input::Next, None),
-        });
-        match step {
-            BodyStep::Yielded(value) => Some(value),
-            step => {
-                *rest = Some(step);
-                None
-            }
-        }
-    }
-
-    fn drive(&self, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
-        self.pinned(|body| match body.state() {
-            State::Finished => refuse(input),
-            _ => self.chain.borrow_mut().drive(body, input, waker),
+            body.as_mut().finish();
+            BodyStep::Raised(error.raised(), None)
         })
     }
 
-    fn state(&self) -> State {
-        self.body.borrow().state()
+    /// Steps the body, which was idle until now.
+    #[inline(always)]
+    fn stepped(&self, entered: Entered<'_>, step: impl FnOnce(Pin<&mut B>) -> BodyStep<Y, S, R>) -> Paused<Y> {
+        let head = &self.joined.head;
+        // SAFETY: it was idle, and is not before `entered` is left.
+        let mut body = unsafe { self.body() };
+        match step(body.as_mut()) {
+            BodyStep::Yielded(value) => {
+                entered.leave(Stage::Idle);
+                Paused::Yielded(value)
+            }
+            BodyStep::Delegated(frame) => {
+                entered.leave(Stage::Idle);
+                head.delegate(frame)
+            }
+            BodyStep::Returned(result) => {
+                // Nothing that borrows is left then, of any body.
+                body.finish();
+                // SAFETY: not lent out.
+                let place = unsafe { &mut *self.joined.result.get() };
+                place.write(result);
+                entered.leave(Stage::Returned);
+                Paused::Returned
+            }
+            BodyStep::Raised(error, value) => {
+                let ended = body.state() == State::Finished;
+                if ended {
+                    body.finish();
+                }
+                entered.leave(if ended { Stage::Ended } else { Stage::Idle });
+                head.raise(error, value)
+            }
+            BodyStep::Waiting(value) => {
+                entered.leave(Stage::Idle);
+                head.wait(value)
+            }
+        }
     }
 
-    fn take_result(&self) -> Option<R> {
-        self.result.take()?.ok()
+    /// # Safety
+    ///
+    /// As of [`Table`]; it is idle.
+    unsafe fn state(head: NonNull<Head<Y, S>>) -> State {
+        // SAFETY: by the obligation.
+        let joint = unsafe { Self::of(head) };
+        // SAFETY: by the obligation.
+        unsafe { joint.body() }.state()
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Table`]; it is idle.
+    unsafe fn wants_close(head: NonNull<Head<Y, S>>) -> bool {
+        // SAFETY: by the obligation.
+        let joint = unsafe { Self::of(head) };
+        // SAFETY: by the obligation.
+        unsafe { joint.body() }.wants_close()
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Table`]; it is not running.
+    unsafe fn finish(head: NonNull<Head<Y, S>>) {
+        // SAFETY: by the obligation.
+        let joint = unsafe { Self::of(head) };
+        let result = joint.joined.take_result();
+        joint.joined.head.stage().set(Stage::Finalised);
+        // SAFETY: by the obligation, and by the stage nobody comes here any more.
+        unsafe { joint.body() }.finish();
+        drop(result);
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Table`]; nobody uses the joint any more.
+    unsafe fn free(head: NonNull<Head<Y, S>>) {
+        // SAFETY: a joint is made by `Delegate::new`, in a box.
+        drop(unsafe { Box::from_raw(head.cast::<Self>().as_ptr()) });
+    }
+}
+
+/// The answer of one that has ended, or was not started and can't take a value, or runs.
+#[cold]
+fn refuse<Y, S>(head: &Head<Y, S>, input: Input<S>) -> Paused<Y> {
+    let refusal = match head.stage().get() {
+        Stage::Idle | Stage::New => Error::not_started(),
+        Stage::Running => Error::running(),
+        _ => Error::finished(),
+    };
+    match input {
+        Input::Next => head.raise(refusal, None),
+        Input::Send(value) => head.raise(refusal, Some(value)),
+        Input::Throw(error) => head.raise(error, None),
+    }
+}
+
+/// A step under way. Left by a panic it says so.
+struct Entered<'j>(&'j Cell<Stage>);
+
+impl<'j> Entered<'j> {
+    #[inline(always)]
+    fn new(stage: &'j Cell<Stage>) -> Self {
+        stage.set(Stage::Running);
+        Self(stage)
+    }
+
+    #[inline(always)]
+    fn leave(self, stage: Stage) {
+        self.0.set(stage);
+        mem::forget(self);
+    }
+}
+
+impl Drop for Entered<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.set(Stage::Left);
     }
 }
 
@@ -155,18 +256,33 @@ impl<Y, S, R, B: Body<Y, S, R>> Joined<Y, S, R> for Joint<Y, S, R, B> {
 ///
 /// Dropping it closes and drops the generator, also if a chain still holds a [`Frame`] of it.
 pub struct Delegate<'a, Y, S, R> {
-    joint: Rc<dyn Joined<Y, S, R> + 'a>,
+    /// Of a joint with a result of type `R`.
+    frame: Frame<Y, S>,
+    types: PhantomData<(&'a (), fn(R) -> R)>,
 }
 
 impl<'a, Y: 'a, S: 'a, R: 'a> Delegate<'a, Y, S, R> {
-    pub(crate) fn new(body: impl Body<Y, S, R> + 'a, chain: Chain<Y, S>) -> Self {
-        let joint = Joint {
-            result: Cell::new(None),
-            finalised: Cell::new(false),
-            chain: RefCell::new(chain),
-            body: RefCell::new(body),
-        };
-        Self { joint: Rc::new(joint) }
+    #[inline(always)]
+    pub(crate) fn new<B: Body<Y, S, R> + 'a>(body: B, mut chain: Chain<Y, S>) -> Self {
+        // The allocation comes first, and what goes there is forgotten should that fail by unwinding: then nothing has to be
+        // kept in a place of its own until it is done, and is written once, where it stays.
+        let (body, chain) = (ManuallyDrop::new(body), ManuallyDrop::new(chain.take()));
+        let joint = Box::<Joint<Y, S, R, B>>::new_uninit();
+        let stage = if body.state() == State::Finished { Stage::Left } else { Stage::New };
+        let table = NonNull::new(Joint::<Y, S, R, B>::TABLE.cast_mut()).expect("invariant: a constant has an address");
+        let joint = Box::write(
+            joint,
+            Joint {
+                joined: Joined {
+                    head: Head::new(table, ManuallyDrop::into_inner(chain), stage),
+                    result: UnsafeCell::new(MaybeUninit::uninit()),
+                },
+                body: UnsafeCell::new(ManuallyDrop::into_inner(body)),
+            },
+        );
+        let head = NonNull::new(Box::into_raw(joint).cast::<Head<Y, S>>()).expect("invariant: a box has an address");
+        // SAFETY: a joint of this table, which nobody else has.
+        Self { frame: unsafe { Frame::of(head) }, types: PhantomData }
     }
 }
 
@@ -177,36 +293,131 @@ impl<'a, Y, S, R> Delegate<'a, Y, S, R> {
     ///
     /// 1. The frame is dropped, or this `Delegate` is, before `'a` ends, whatever the program does.
     /// 2. Both always are on one thread, and go to another only if the generator and its result may.
+    /// 3. It is asked for once.
+    // Only the lifetime is lost. Dropping the `Delegate` finalises the joint, after which it holds nothing that borrows;
+    // so by obligation 1 nothing that it borrows is used after `'a`.
+    #[inline(always)]
     pub unsafe fn frame(&self) -> Frame<Y, S> {
-        let link: Rc<dyn Link<Y, S> + 'a> = self.joint.clone();
-        // SAFETY: only the lifetime bound changes. Dropping the `Delegate` finalises the joint, after which it holds
-        // nothing that borrows; so by obligation 1 nothing that it borrows is used after `'a`.
-        Frame(unsafe { mem::transmute::<Rc<dyn Link<Y, S> + 'a>, Rc<dyn Link<Y, S> + 'static>>(link) })
+        self.frame.share()
     }
 
-    /// Resumes the generator on its own, with nothing and for a value, the short way.
-    #[inline]
-    pub(crate) fn next(&self, rest: &mut Option<BodyStep<Y, S, R>>) -> Option<Y> {
-        self.joint.next_alone(rest)
+    #[inline(always)]
+    fn joined(&self) -> &Joined<Y, S, R> {
+        // SAFETY: a joint begins so (`repr(C)`), and lives as long as the frame.
+        unsafe { self.frame.pointer().cast().as_ref() }
+    }
+
+    /// Resumes the generator on its own, with nothing. Never answers [`Paused::Delegated`].
+    #[inline(always)]
+    pub(crate) fn resume(&mut self) -> Paused<Y> {
+        if self.frame.has_chain() {
+            return self.resume_chain();
+        }
+        match self.frame.next(None) {
+            Paused::Yielded(value) => Paused::Yielded(value),
+            Paused::Delegated => self.resume_chain(),
+            paused => paused,
+        }
+    }
+
+    /// The same with a value, which one that was not started refuses.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, value: S) -> Paused<Y> {
+        if self.frame.has_chain() {
+            return self.step_chain(Input::Send(value));
+        }
+        match self.frame.step(Input::Send(value), None) {
+            Paused::Yielded(value) => Paused::Yielded(value),
+            Paused::Delegated => self.resume_chain(),
+            paused => paused,
+        }
+    }
+
+    #[inline(never)]
+    fn resume_chain(&mut self) -> Paused<Y> {
+        // A panic finalises the chain first.
+        let guard = FinishOnPanic(&self.frame);
+        let mut chain = Chain::new();
+        let paused = loop {
+            chain.give(guard.0.take_chain());
+            match chain.resume() {
+                Paused::Returned => {}
+                Paused::Yielded(value) => break Paused::Yielded(value),
+                paused => {
+                    let step = chain.go_on(Pin::new(&mut Single::of(guard.0)), paused);
+                    break self.park(step);
+                }
+            }
+            match guard.0.next(None) {
+                Paused::Delegated => {}
+                paused => break paused,
+            }
+        };
+        guard.0.give_chain(chain.take());
+        mem::forget(guard);
+        paused
+    }
+
+    /// Any input, if there is a chain or not.
+    #[cold]
+    #[inline(never)]
+    fn step_chain(&mut self, input: Input<S>) -> Paused<Y> {
+        let step = self.with_root(|body, chain| chain.drive(body, input, None));
+        self.park(step)
+    }
+
+    /// A step as [`resume`](Self::resume) gives it.
+    fn park(&self, step: BodyStep<Y, S, ()>) -> Paused<Y> {
+        match step {
+            BodyStep::Yielded(value) => Paused::Yielded(value),
+            BodyStep::Returned(()) => Paused::Returned,
+            BodyStep::Raised(error, value) => self.frame.head().raise(error, value),
+            BodyStep::Waiting(value) => self.frame.head().wait(value),
+            BodyStep::Delegated(_) => unreachable!("a root steps its delegates itself"),
+        }
+    }
+
+    /// How a step that gave no value ended.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn outcome(&mut self, paused: Paused<Y>) -> BodyStep<Y, S, R> {
+        stepped(&self.frame, paused, || self.result())
+    }
+
+    pub(crate) fn result(&self) -> R {
+        self.take_result().expect("invariant: one that has returned has a result")
+    }
+
+    /// The two halves of a root: the generator, which leaves its result in the joint, and its chain.
+    pub(crate) fn with_root<T>(&mut self, use_it: impl FnOnce(Pin<&mut Single<Y, S>>, &mut Chain<Y, S>) -> T) -> T {
+        let mut chain = Chain::of(self.frame.take_chain());
+        let result = use_it(Pin::new(&mut Single::of(&self.frame)), &mut chain);
+        self.frame.give_chain(chain.take());
+        result
     }
 
     /// The result, once the generator has returned and a chain has told the delegator to go on.
+    #[inline(always)]
     pub fn take_result(&self) -> Option<R> {
-        self.joint.take_result()
+        self.joined().take_result()
     }
 }
 
 /// A delegate resumed on its own: its chain is inside, so it never answers [`BodyStep::Delegated`].
 // SAFETY: finishing finalises the joint, after which it holds nothing that borrows.
 unsafe impl<Y, S, R> Body<Y, S, R> for Delegate<'_, Y, S, R> {
-    #[inline]
-    fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
-        self.joint.drive(input, waker)
+    fn step(mut self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R> {
+        match self.with_root(|body, chain| chain.drive(body, input, waker)) {
+            BodyStep::Yielded(value) => BodyStep::Yielded(value),
+            BodyStep::Returned(()) => BodyStep::Returned(self.result()),
+            BodyStep::Raised(error, value) => BodyStep::Raised(error, value),
+            BodyStep::Delegated(frame) => BodyStep::Delegated(frame),
+            BodyStep::Waiting(value) => BodyStep::Waiting(value),
+        }
     }
 
-    #[inline]
     fn state(&self) -> State {
-        self.joint.state()
+        self.frame.state()
     }
 
     fn catches(&self) -> bool {
@@ -214,18 +425,28 @@ unsafe impl<Y, S, R> Body<Y, S, R> for Delegate<'_, Y, S, R> {
     }
 
     fn finish(self: Pin<&mut Self>) {
-        self.joint.finalise();
+        finalise(&self.frame);
     }
 }
 
 impl<Y, S, R> fmt::Debug for Delegate<'_, Y, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delegate").field("state", &self.joint.state()).finish()
+        f.debug_struct("Delegate").field("state", &self.frame.state()).finish()
     }
 }
 
 impl<Y, S, R> Drop for Delegate<'_, Y, S, R> {
+    #[inline(always)]
     fn drop(&mut self) {
-        self.joint.finalise();
+        finalise(&self.frame);
+    }
+}
+
+/// A panic of a delegate finishes the one that is resumed.
+struct FinishOnPanic<'d, Y, S>(&'d Frame<Y, S>);
+
+impl<Y, S> Drop for FinishOnPanic<'_, Y, S> {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::delegate::Delegate;
 use crate::error::{Error, SendError};
-use crate::exchange::Rare;
+use crate::exchange::Exchange;
 use crate::generator::Generator;
 use crate::step::Input;
 use crate::threads::Admits;
@@ -10,14 +10,15 @@ use crate::yielder::{TryYielder, Yielder};
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 impl<'g, Y, S, T> Yielder<'g, Y, S, T> {
     /// Delegates to another generator until it returns: Python's `yield from` (PEP 380). Gives what it returned.
     ///
     /// Whoever resumes, sends, throws or closes reaches `inner` directly: the cost does not depend on how deep
     /// delegation is nested. It costs one allocation, or none for a boxed generator. An error out of `inner` passes
-    /// through this body as well.
+    /// through this body as well. That includes the error of an `inner` that had already finished, for it has no result
+    /// to give; it ends this body and is not taken for this body's end (PEP 479; see [`Error`]).
     ///
     /// `inner` must live as long as this generator may: it can borrow what the body borrows, but nothing that the body
     /// owns. (A delegate is resumed without the body's knowledge, and a future can be forgotten.) One that borrows from
@@ -56,7 +57,9 @@ impl<'g, Y, S, T> TryYielder<'g, Y, S, T> {
     ///
     /// # Errors
     ///
-    /// What `inner` raised. When the generator is closed, `inner` is closed first; then this is
+    /// What `inner` raised. If `inner` had already finished, that is [`is_finished`](Error::is_finished): Python gives
+    /// `None` there, and here there is no result to give. Let out of the body it is an error like any other (PEP 479; see
+    /// [`Error`]). When the generator is closed, `inner` is closed first; then this is
     /// [`is_exit`](Error::is_exit), or [`is_ignored_exit`](Error::is_ignored_exit) if `inner` yielded once more.
     pub fn try_yield_from<G>(&mut self, inner: G) -> TryYieldFrom<'_, 'g, Y, S, T, G::Return>
     where
@@ -74,15 +77,21 @@ pub struct YieldFrom<'y, 'g, Y, S, T, R>(Delegation<'y, 'g, Y, S, T, R>);
 impl<Y, S, T, R> Future for YieldFrom<'_, '_, Y, S, T, R> {
     type Output = R;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        match ready!(self.0.poll(context, false)) {
-            Ok(result) => Poll::Ready(result),
-            // A body that does not catch is finished where it is; this is one that went on without its delegate.
-            Err(error) => {
-                self.0.yielder.exchange(context).put_rare(Rare::Raised(SendError::from(error)), false);
-                Poll::Pending
-            }
+        let Delegation { yielder, loan } = &mut self.0;
+        let exchange = yielder.exchange(context);
+        if loan.lend(exchange, false) {
+            return Poll::Pending;
         }
+        if let Some(result) = loan.take_result() {
+            return Poll::Ready(result);
+        }
+        // A body that does not catch is finished where it is; this is one that went on without its delegate.
+        if let Some(error) = loan.take_error(exchange) {
+            exchange.put_raised(SendError::from(error));
+        }
+        Poll::Pending
     }
 }
 
@@ -94,13 +103,26 @@ impl<Y, S, T, R> Future for TryYieldFrom<'_, '_, Y, S, T, R> {
     type Output = Result<R, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(context, true)
+        let Delegation { yielder, loan } = &mut self.0;
+        let exchange = yielder.exchange(context);
+        if loan.lend(exchange, true) {
+            return Poll::Pending;
+        }
+        if let Some(result) = loan.take_result() {
+            return Poll::Ready(Ok(result));
+        }
+        loan.take_error(exchange).map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
     }
 }
 
-/// A `yield from` under way. Lends the delegate to the chain, and is not polled again before that one has ended.
+/// A `yield from` under way.
 struct Delegation<'y, 'g, Y, S, T, R> {
     yielder: &'y mut Yielder<'g, Y, S, T>,
+    loan: Loan<'g, Y, S, R>,
+}
+
+/// A delegate that is lent to the chain. The body is not polled again before it has ended.
+struct Loan<'g, Y, S, R> {
     /// `None` once the result is out.
     delegate: Option<Delegate<'g, Y, S, R>>,
     lent: bool,
@@ -118,30 +140,48 @@ impl<'y, 'g, Y, S, T, R> Delegation<'y, 'g, Y, S, T, R> {
     where
         G: Generator<Yield = Y, Send = S, Return = R> + 'g,
     {
-        Self { yielder, delegate: Some(inner.into_delegate().into_inner()), lent: false }
+        let loan = Loan { delegate: Some(inner.into_delegate().into_inner()), lent: false };
+        Self { yielder, loan }
+    }
+}
+
+impl<Y, S, R> Loan<'_, Y, S, R> {
+    /// Hands out the delegate, once.
+    #[inline(always)]
+    fn lend(&mut self, exchange: &Exchange<Y, S>, catches: bool) -> bool {
+        if self.lent {
+            return false;
+        }
+        self.lent = true;
+        let delegate = self.delegate.as_ref().expect("invariant: there until the result is out");
+        // SAFETY: the exchange hands the frame to the chain of a generator that lives no longer than `'g`, and that is
+        // `Send` only if the delegate is. It is asked for once.
+        let frame = unsafe { delegate.frame() };
+        exchange.put_frame(frame, catches);
+        true
     }
 
-    fn poll(&mut self, context: &Context<'_>, catches: bool) -> Poll<Result<R, Error>> {
-        let exchange = self.yielder.exchange(context);
+    /// The result, if the delegate has returned.
+    #[inline(always)]
+    fn take_result(&mut self) -> Option<R> {
         let delegate = self.delegate.as_ref().expect("invariant: a future is not polled after it was ready");
-        if !self.lent {
-            self.lent = true;
-            // SAFETY: the exchange hands the frame to the chain of a generator that lives no longer than `'g`, and that
-            // is `Send` only if the delegate is.
-            let frame = unsafe { delegate.frame() };
-            exchange.put_rare(Rare::Delegated(frame), catches);
-            return Poll::Pending;
-        }
-        let result = match delegate.take_result() {
-            Some(result) => Ok(result),
-            None => match exchange.take() {
-                Some(Input::Throw(error)) => Err(error),
-                _ => return Poll::Pending,
-            },
-        };
+        let result = delegate.take_result()?;
         // The delegate goes before any code of the body runs.
         self.delegate = None;
-        Poll::Ready(result)
+        Some(result)
+    }
+
+    /// The error with which the body is to go on instead.
+    #[cold]
+    #[inline(never)]
+    fn take_error(&mut self, exchange: &Exchange<Y, S>) -> Option<Error> {
+        match exchange.take() {
+            Some(Input::Throw(error)) => {
+                self.delegate = None;
+                Some(error)
+            }
+            _ => None,
+        }
     }
 }
 

@@ -48,7 +48,7 @@ impl<R> Ending<Result<R, BoxError>> for Fallible {
 
     #[inline(always)]
     fn end(output: Result<R, BoxError>) -> Result<R, Error> {
-        output.map_err(Error::new)
+        output.map_err(|error| Error::new(error).raised())
     }
 
     #[inline(always)]

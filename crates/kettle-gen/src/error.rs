@@ -14,6 +14,24 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// It is Python's exception object. [`Error::new`] wraps any error value; [`Error::exit`] is `GeneratorExit`; the
 /// other kinds are made by this crate and are recognised by the questions below.
 ///
+/// That a generator has finished is said by that generator alone ([PEP 479](https://peps.python.org/pep-0479/)). A body
+/// that lets out what *another* one has said of itself has failed: its own generator raises an error that wraps the
+/// other's, as Python makes a `RuntimeError` of a `StopIteration`. So nobody takes the one's end for the other's:
+///
+/// ```
+/// use kettle_gen::{Error, Generator, TryYielder, Yielder, generator, try_generator};
+///
+/// let mut g = try_generator(async |y: &mut TryYielder<u32>| {
+///     let mut inner = generator(async |y: &mut Yielder<u32>| { y.yield_(1).await; });
+///     inner.close()?;
+///     inner.resume()?; // It has finished, which is an error here.
+///     Ok(())
+/// });
+/// let error = g.next().unwrap().unwrap_err();
+/// assert!(!error.is_finished());
+/// assert!(error.downcast_ref::<Error>().is_some_and(Error::is_finished));
+/// ```
+///
 /// ```
 /// use kettle_gen::{Error, Generator, Yielder, generator};
 ///
@@ -56,6 +74,9 @@ impl Error {
     }
 
     /// Whether the generator had already ended when it was resumed (Python: `StopIteration`).
+    ///
+    /// It speaks of the generator that gave the error, never of one that this one's body resumed: what leaves a body is
+    /// wrapped (PEP 479; see above).
     pub fn is_finished(&self) -> bool {
         matches!(self.0, Kind::Finished)
     }
@@ -117,6 +138,15 @@ impl Error {
     /// The refusal of a generator that has ended.
     pub const fn finished() -> Self {
         Self(Kind::Finished)
+    }
+
+    /// This error, as it is when it has left a body: one that says "finished" becomes a raised one with that inside (PEP
+    /// 479). For those who make bodies of a new kind.
+    pub fn raised(self) -> Self {
+        match self.0 {
+            Kind::Finished => Self(Kind::Raised(Box::new(self))),
+            kind => Self(kind),
+        }
     }
 
     /// The refusal of a generator that is running.

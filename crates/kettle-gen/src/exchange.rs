@@ -30,8 +30,8 @@ struct Head {
 
 /// Where a body and its resumer meet during one step.
 ///
-/// What a plain yield takes and hands out has a tag and a place of its own; the rest is `rare`. Were it one enum each
-/// way, every yield would bring the code that drops any of it, and the optimiser would keep exchanges in memory.
+/// What a plain yield takes and hands out has a tag and a place of its own; the rest has places that say of themselves
+/// whether they are empty, and so are seen to be where nothing is ever put there. Were it one enum each way, every yield would bring the code that drops any of it, and the optimiser would keep exchanges in memory.
 /// Nothing here is dropped by leaving: each step takes out what is in it.
 #[repr(C)]
 pub(crate) struct Exchange<Y, S> {
@@ -41,7 +41,10 @@ pub(crate) struct Exchange<Y, S> {
     holds: Cell<Holds>,
     value: UnsafeCell<MaybeUninit<Y>>,
     thrown: Cell<Option<ManuallyDrop<Error>>>,
-    rare: Cell<Option<ManuallyDrop<Rare<Y, S>>>>,
+    /// What is delegated to.
+    frame: Cell<Option<ManuallyDrop<Frame<Y, S>>>>,
+    /// An error of a plain word: the body ends where it is.
+    raised: Cell<Option<ManuallyDrop<SendError<S>>>>,
 }
 
 /// What the resume brought and nobody has taken.
@@ -63,17 +66,10 @@ enum Holds {
     Value,
     /// The same, of a yield that wants to see errors.
     ValueCatches,
-    /// There is something in `rare`.
+    /// There is something in `frame` or `raised`.
     Rare,
     /// The same, of a yield that wants to see errors.
     RareCatches,
-}
-
-/// What a body hands out now and then.
-pub(crate) enum Rare<Y, S> {
-    Delegated(Frame<Y, S>),
-    /// An error of a plain word: the body ends where it is.
-    Raised(SendError<S>),
 }
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, |_| {});
@@ -117,7 +113,8 @@ impl<Y, S> Exchange<Y, S> {
             holds: Cell::new(Holds::Nothing),
             value: UnsafeCell::new(MaybeUninit::uninit()),
             thrown: Cell::new(thrown),
-            rare: Cell::new(None),
+            frame: Cell::new(None),
+            raised: Cell::new(None),
         }
     }
 
@@ -165,15 +162,30 @@ impl<Y, S> Exchange<Y, S> {
         place.write(value);
     }
 
-    /// Hands out something else, likewise.
-    #[cold]
-    pub(crate) fn put_rare(&self, rare: Rare<Y, S>, catches: bool) {
-        if let Some(value) = self.take_value() {
+    /// Hands out a delegate, likewise.
+    #[inline(always)]
+    pub(crate) fn put_frame(&self, frame: Frame<Y, S>, catches: bool) {
+        if needs_drop::<Y>()
+            && let Some(value) = self.take_value()
+        {
             drop_rarely(value);
         }
         self.holds.set(if catches { Holds::RareCatches } else { Holds::Rare });
-        let before = self.rare.replace(Some(ManuallyDrop::new(rare)));
-        drop_rarely(before.map(ManuallyDrop::into_inner));
+        if let Some(before) = self.frame.replace(Some(ManuallyDrop::new(frame))) {
+            drop_rarely(ManuallyDrop::into_inner(before));
+        }
+    }
+
+    /// Hands out an error, likewise.
+    #[cold]
+    pub(crate) fn put_raised(&self, error: SendError<S>) {
+        if let Some(value) = self.take_value() {
+            drop_rarely(value);
+        }
+        self.holds.set(Holds::Rare);
+        if let Some(before) = self.raised.replace(Some(ManuallyDrop::new(error))) {
+            drop_rarely(ManuallyDrop::into_inner(before));
+        }
     }
 
     /// What the resume brought, once: `None` to a yield that is polled again before the pause.
@@ -213,10 +225,16 @@ impl<Y, S> Exchange<Y, S> {
         Some(unsafe { read(&self.value) })
     }
 
-    /// What else the body handed out.
+    /// The delegate that the body handed out.
     #[inline(always)]
-    pub(crate) fn take_rare(&self) -> Option<Rare<Y, S>> {
-        self.rare.take().map(ManuallyDrop::into_inner)
+    pub(crate) fn take_frame(&self) -> Option<Frame<Y, S>> {
+        self.frame.take().map(ManuallyDrop::into_inner)
+    }
+
+    /// The error that the body handed out.
+    #[inline(always)]
+    pub(crate) fn take_raised(&self) -> Option<SendError<S>> {
+        self.raised.take().map(ManuallyDrop::into_inner)
     }
 
     /// Whether the yield that handed something out wants to see errors.
@@ -245,8 +263,11 @@ impl<Y, S> Exchange<Y, S> {
         {
             drop_rarely(value);
         }
-        if let Some(rare) = self.take_rare() {
-            drop_rarely(rare);
+        if let Some(frame) = self.take_frame() {
+            drop_rarely(frame);
+        }
+        if let Some(error) = self.take_raised() {
+            drop_rarely(error);
         }
         match self.brings.get() {
             Brings::Nothing | Brings::Next => {}

@@ -42,7 +42,7 @@ pub fn throw<Y, S, R>(
         State::Finished => Err(error),
         State::Created => {
             body.finish();
-            Err(error)
+            Err(error.raised())
         }
         _ => answer(chain.drive(body, Input::Throw(error), None)).map_err(SendError::into_error),
     }

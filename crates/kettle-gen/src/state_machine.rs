@@ -9,9 +9,10 @@
 
 use crate::body::{Body, BodyStep};
 use crate::ending::Ending;
-use crate::exchange::{Exchange, Rare};
+use crate::exchange::Exchange;
 use crate::step::{Input, State};
 use alloc::boxed::Box;
+use core::cell::UnsafeCell;
 use core::future::Future;
 use core::marker::{PhantomData, PhantomPinned};
 use core::mem::{self, ManuallyDrop};
@@ -26,7 +27,9 @@ pub(crate) struct StacklessBody<Y, S, F: Future, E> {
     boxed: bool,
     catches: bool,
     owner: *const (),
-    place: Union<F>,
+    /// A state machine may refer to itself. So a reference to this says nothing of what is in there: to ask a body where
+    /// it stands must not count as reading what such a reference is to have for itself.
+    place: UnsafeCell<Union<F>>,
     types: PhantomData<(fn(S) -> Y, fn() -> E)>,
     _pinned: PhantomPinned,
 }
@@ -59,7 +62,7 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
             boxed: false,
             catches: false,
             owner,
-            place: Union { here: ManuallyDrop::new(future) },
+            place: UnsafeCell::new(Union { here: ManuallyDrop::new(future) }),
             types: PhantomData,
             _pinned: PhantomPinned,
         }
@@ -72,13 +75,13 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
     fn movable(&mut self) -> *mut F {
         if !self.boxed {
             // SAFETY: the tag says so.
-            let here = unsafe { &mut self.place.here };
+            let here = unsafe { &mut self.place.get_mut().here };
             // SAFETY: not pinned, for only `Movable` asks; not finished, for whoever steps has looked. Its place is
             // given to the box.
             let future = unsafe { ManuallyDrop::take(here) };
             // Should the allocation fail by unwinding, the future is dropped by that and must not be again.
             self.phase = Phase::Finished;
-            self.place.boxed = ManuallyDrop::new(Box::pin(future));
+            self.place.get_mut().boxed = ManuallyDrop::new(Box::pin(future));
             self.boxed = true;
             self.phase = Phase::Created;
         }
@@ -86,10 +89,17 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
         self.in_box()
     }
 
+    /// The same where that is rare.
+    #[cold]
+    #[inline(never)]
+    fn in_box_after_all(&mut self) -> *mut F {
+        self.in_box()
+    }
+
     #[inline(always)]
     fn in_box(&mut self) -> *mut F {
         // SAFETY: the tag says so.
-        let future = unsafe { &mut self.place.boxed };
+        let future = unsafe { &mut self.place.get_mut().boxed };
         // SAFETY: nothing is moved out of it.
         unsafe { future.as_mut().get_unchecked_mut() }
     }
@@ -101,7 +111,7 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
             pinned_late();
         }
         // SAFETY: the tag says so.
-        unsafe { &mut *self.place.here }
+        unsafe { &mut *self.place.get_mut().here }
     }
 
     /// Drops the state machine, once.
@@ -112,12 +122,12 @@ impl<Y, S, F: Future, E> StacklessBody<Y, S, F, E> {
         }
         if self.boxed {
             // SAFETY: the tag says so.
-            let boxed = unsafe { &mut self.place.boxed };
+            let boxed = unsafe { &mut self.place.get_mut().boxed };
             // SAFETY: the phase says from now on that it is gone.
             unsafe { ManuallyDrop::drop(boxed) }
         } else {
             // SAFETY: the tag says so.
-            let here = unsafe { &mut self.place.here };
+            let here = unsafe { &mut self.place.get_mut().here };
             // SAFETY: the phase says from now on that it is gone.
             unsafe { ManuallyDrop::drop(here) }
         }
@@ -156,29 +166,27 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
             exchange.leave();
             return BodyStep::Yielded(value);
         }
-        match exchange.take_rare() {
-            Some(Rare::Delegated(frame)) if !frame.is_finalised() => {
-                exchange.leave();
-                BodyStep::Delegated(frame)
-            }
-            Some(Rare::Raised(error)) => {
+        if let Some(error) = exchange.take_raised() {
+            self.drop_future();
+            exchange.leave();
+            let (error, value) = error.into_parts();
+            return BodyStep::Raised(error.raised(), value);
+        }
+        if let Some(frame) = exchange.take_frame()
+            && !frame.is_finalised()
+        {
+            exchange.leave();
+            return BodyStep::Delegated(frame);
+        }
+        // Where nothing was handed out nobody waits to see errors.
+        self.catches = false;
+        match exchange.untaken() {
+            Some(Input::Throw(error)) => {
                 self.drop_future();
-                exchange.leave();
-                let (error, value) = error.into_parts();
-                BodyStep::Raised(error, value)
+                BodyStep::Raised(error.raised(), None)
             }
-            Some(Rare::Delegated(_)) | None => {
-                // Where nothing was handed out nobody waits to see errors.
-                self.catches = false;
-                match exchange.untaken() {
-                    Some(Input::Throw(error)) => {
-                        self.drop_future();
-                        BodyStep::Raised(error, None)
-                    }
-                    Some(Input::Send(value)) => BodyStep::Waiting(Some(value)),
-                    Some(Input::Next) | None => BodyStep::Waiting(None),
-                }
-            }
+            Some(Input::Send(value)) => BodyStep::Waiting(Some(value)),
+            Some(Input::Next) | None => BodyStep::Waiting(None),
         }
     }
 
@@ -255,7 +263,7 @@ unsafe impl<Y, S, F: Future, E: Ending<F::Output>> Body<Y, S, E::Return> for Pin
     fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, E::Return> {
         // SAFETY: nothing is moved out of it.
         let body = unsafe { &mut self.get_unchecked_mut().0 };
-        let future = if body.boxed { body.in_box() } else { body.here() };
+        let future = if body.boxed { body.in_box_after_all() } else { body.here() };
         // SAFETY: 1. found there. 2. It was pinned above, or is in a box.
         unsafe { body.step_at(future, input, waker) }
     }

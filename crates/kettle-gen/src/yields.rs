@@ -4,7 +4,6 @@
 //! gives it to the body, as `try` does in Python.
 
 use crate::error::{Error, SendError};
-use crate::exchange::Rare;
 use crate::step::Input;
 use crate::yielder::{TryYielder, Yielder};
 use core::future::Future;
@@ -169,7 +168,7 @@ impl<Y, S, T, I: Iterator<Item = Y>> Future for YieldIter<'_, '_, Y, S, T, I> {
             match exchange.take_sent() {
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(value)) => {
-                    exchange.put_rare(Rare::Raised(SendError::new(Error::no_send(), Some(value))), false);
+                    exchange.put_raised(SendError::new(Error::no_send(), Some(value)));
                     return Poll::Pending;
                 }
                 Poll::Pending => return Poll::Pending,

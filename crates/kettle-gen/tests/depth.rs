@@ -224,7 +224,7 @@ fn the_cost_of_a_value_does_not_depend_on_depth() -> Result<(), Error> {
 fn a_body_that_catches_a_failed_delegate_tries_again_without_growing_the_stack() {
     let mut g = try_generator(async |y: &mut TryYielder<u32>| {
         let mut failures = 0_u32;
-        while failures < 1_000_000 {
+        while failures < DEEP {
             let fails = try_generator(async |_: &mut TryYielder<u32>| Err::<(), _>("no".into()));
             if y.try_yield_from(fails).await.is_err() {
                 failures += 1;
@@ -232,5 +232,5 @@ fn a_body_that_catches_a_failed_delegate_tries_again_without_growing_the_stack()
         }
         Ok(failures)
     });
-    assert!(matches!(g.resume(), Ok(Step::Returned(1_000_000))));
+    assert!(matches!(g.resume(), Ok(Step::Returned(DEEP))));
 }

@@ -181,6 +181,8 @@ impl From<Error> for Raised {
         } else if error.is_finished() {
             // Python has no other word for it, and a generator that had ended has no value left.
             Self::Stop(Value::Null)
+        } else if error.downcast_ref().is_some_and(Error::is_finished) {
+            Self::StopRaised
         } else if error.is_ignored_exit() {
             Self::IgnoredExit
         } else if error.is_not_started() {
