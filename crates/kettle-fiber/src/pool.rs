@@ -35,8 +35,8 @@ pub(crate) fn slab(class: Class, find_name: FindName) -> Rc<Slab> {
 
 /// Sets, for this thread, how many free stacks of each size keep their memory.
 ///
-/// A stack that is given back while so many are free already returns its memory to the system (one call), and will
-/// cost page faults when it is used again. The default is [`DEFAULT_KEEP`].
+/// When a quarter more are free, those that were used longest ago return their memory to the system together, and will
+/// cost page faults when they are used again. The default is [`DEFAULT_KEEP`].
 ///
 /// ```
 /// use kettle_fiber::pool;

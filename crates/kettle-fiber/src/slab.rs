@@ -96,10 +96,10 @@ impl Slab {
     pub(crate) fn give(&self, slot: usize) {
         self.in_use.set(self.in_use.get() - 1);
         let mut hot = self.hot.borrow_mut();
-        if hot.len() < self.keep.get() {
-            hot.push(slot);
-        } else {
-            self.cool(slot);
+        hot.push(slot);
+        // A quarter more than are kept: they cool together.
+        if hot.len() > self.keep.get() + self.keep.get() / 4 {
+            self.cool_surplus(&mut hot);
         }
     }
 
@@ -139,23 +139,29 @@ impl Slab {
         }
     }
 
+    /// Gives back the memory of those that are free and not kept: those that were used last are at the end, and stay.
+    ///
+    /// Neighbours go in one call, their guards too, which survive it: a call costs as much as ten pages do.
     #[cold]
-    fn cool(&self, slot: usize) {
-        let guard = memory::page();
-        // SAFETY: nothing uses the stack, by `give`.
-        unsafe { memory::discard(slot + guard, self.size() - guard) };
-        self.cold.borrow_mut().push(slot);
+    fn cool_surplus(&self, hot: &mut Vec<usize>) {
+        let surplus = hot.len().saturating_sub(self.keep.get());
+        let mut cold = self.cold.borrow_mut();
+        let first = cold.len();
+        cold.extend(hot.drain(..surplus));
+        let cooled = &mut cold[first..];
+        cooled.sort_unstable();
+        let (size, guard) = (self.size(), memory::page());
+        for neighbours in cooled.chunk_by(|slot, next| slot + size == *next) {
+            let start = neighbours[0] + guard;
+            // SAFETY: nothing uses these stacks, by `give`; between them are their own guards.
+            unsafe { memory::discard(start, neighbours.len() * size - guard) };
+        }
     }
 
     /// Sets how many free stacks keep their memory, and gives back that of the others.
     pub(crate) fn keep(&self, most: usize) {
         self.keep.set(most);
-        let mut hot = self.hot.borrow_mut();
-        // Those that were used last are at the end, and stay.
-        let surplus = hot.len().saturating_sub(most);
-        for slot in hot.drain(..surplus) {
-            self.cool(slot);
-        }
+        self.cool_surplus(&mut self.hot.borrow_mut());
     }
 
     pub(crate) fn count(&self) -> Count {
