@@ -32,7 +32,6 @@ pub(crate) struct FiberBody<Y, S, R> {
     exchange: NonNull<Exchange<Y, S>>,
     pause: Pause,
     unwindless: Unwindless,
-    leaked: bool,
     stack: ManuallyDrop<Stack>,
     result: PhantomData<fn() -> R>,
 }
@@ -69,7 +68,7 @@ where
     };
     let result: ManuallyDrop<Ended<R>> = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(run)));
     // SAFETY: this is the first function, and all that it had is in the result.
-    unsafe { exchange.end(&raw const result) }
+    unsafe { Exchange::<Y, S>::end(link.cast(), &raw const result) }
 }
 
 impl<Y, S, R> FiberBody<Y, S, R> {
@@ -135,7 +134,7 @@ impl<Y, S, R> FiberBody<Y, S, R> {
         // SAFETY: the same; the rest of the stack is unused.
         let stack_pointer = unsafe { switch::prepare(captured.cast()) };
         let stack = ManuallyDrop::new(stack);
-        Self { stack_pointer, exchange, pause: Pause::CREATED, unwindless, leaked: false, stack, result: PhantomData }
+        Self { stack_pointer, exchange, pause: Pause::CREATED, unwindless, stack, result: PhantomData }
     }
 
     /// Whether the exchange fits where it belongs.
@@ -174,12 +173,18 @@ impl<Y, S, R> FiberBody<Y, S, R> {
     #[inline(always)]
     pub(crate) fn step_to_value(&mut self, input: Input<S>) -> Option<Y> {
         let brings = self.exchange().bring(input);
-        let pause = if thread::panicking() { self.switch_in_panic(brings) } else { self.switch(brings) };
+        let pause = self.switch_for(brings);
         if pause == Pause::VALUE {
             // SAFETY: it has just paused with one.
             return Some(unsafe { self.exchange().take_value() });
         }
         None
+    }
+
+    /// The same, and lets the function know if the resumer is unwinding.
+    #[inline(always)]
+    fn switch_for(&mut self, brings: Brings) -> Pause {
+        if thread::panicking() { self.switch_in_panic(brings) } else { self.switch(brings) }
     }
 
     #[cold]
@@ -224,7 +229,7 @@ impl<Y, S, R> FiberBody<Y, S, R> {
     }
 
     /// Unwinds the function. One that catches that is unwound again from its next yield, and what it hands out meanwhile is
-    /// dropped.
+    /// dropped. (While the thread is panicking a yield pauses only if the payload of what was caught has been dropped.)
     fn unwind(&mut self) {
         // Should a value panic when it is dropped, the rest is unwound by this guard.
         struct Rest<'a, Y, S, R>(&'a mut FiberBody<Y, S, R>);
@@ -237,16 +242,17 @@ impl<Y, S, R> FiberBody<Y, S, R> {
         }
         let rest = Rest(self);
         while rest.0.pause != Pause::ENDED {
-            match rest.0.switch(Brings::UNWIND) {
+            match rest.0.switch_for(Brings::UNWIND) {
                 Pause::ENDED => {}
                 // SAFETY: it has just paused with one.
                 Pause::VALUE | Pause::VALUE_CATCHES => drop(unsafe { rest.0.exchange().take_value() }),
                 _ => drop(rest.0.exchange().take_rare()),
             }
         }
+        let unwinding = rest.0.exchange().take_unwinding();
         // SAFETY: it has just ended.
         match unsafe { rest.0.take_result() } {
-            Err(panic) if !rest.0.exchange().has_unwound(&*panic) => resume_unwind(panic),
+            Err(panic) if !unwinding.has(&*panic) => resume_unwind(panic),
             result => drop(result),
         }
     }
@@ -254,12 +260,10 @@ impl<Y, S, R> FiberBody<Y, S, R> {
     /// Where panics abort a suspended function can't be unwound.
     fn give_up(&mut self) {
         if self.unwindless == Unwindless::Abort {
-            eprintln!("drop a suspended coroutine that borrows: it can't be unwound where panics abort");
-            std::process::abort();
+            panic!("drop a suspended coroutine that borrows: it can't be unwound where panics abort");
         }
         // The stack is never used again, for `drop` leaves it alone, and what lies on it borrows nothing.
-        self.leaked = true;
-        self.pause = Pause::ENDED;
+        self.pause = Pause::LEFT;
     }
 }
 
@@ -276,7 +280,7 @@ unsafe impl<Y, S, R> Body<Y, S, R> for FiberBody<Y, S, R> {
     fn state(&self) -> State {
         match self.pause {
             Pause::CREATED => State::Created,
-            Pause::ENDED => State::Finished,
+            Pause::ENDED | Pause::LEFT => State::Finished,
             _ => State::Suspended,
         }
     }
@@ -299,7 +303,7 @@ impl<Y, S, R> Drop for FiberBody<Y, S, R> {
     #[inline]
     fn drop(&mut self) {
         let body = Release(self);
-        if body.0.pause != Pause::ENDED {
+        if body.0.state() != State::Finished {
             Pin::new(&mut *body.0).finish();
         }
     }
@@ -311,7 +315,7 @@ struct Release<'a, Y, S, R>(&'a mut FiberBody<Y, S, R>);
 impl<Y, S, R> Drop for Release<'_, Y, S, R> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.leaked {
+        if self.0.pause == Pause::LEFT {
             return;
         }
         // All that passed through the exchange has been taken: each side takes what the other one hands over at once.

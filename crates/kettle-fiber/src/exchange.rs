@@ -19,6 +19,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::panic::resume_unwind;
 use std::ptr;
+use std::sync::{Arc, Weak};
 use std::thread;
 
 /// Why a body does not run, and what it has left for its resumer.
@@ -38,6 +39,8 @@ impl Pause {
     pub(crate) const RARE_CATCHES: Self = Self(4);
     /// It has ended. How, is behind `ended`.
     pub(crate) const ENDED: Self = Self(5);
+    /// It is suspended for good: its stack is left alone, with all that it holds. No word of a switch.
+    pub(crate) const LEFT: Self = Self(6);
 
     #[inline(always)]
     pub(crate) fn of(word: usize) -> Self {
@@ -93,6 +96,8 @@ pub(crate) struct Exchange<Y, S> {
     ended: Cell<*const ()>,
     /// Whether the resumer was unwinding when it resumed.
     in_panic: Cell<bool>,
+    /// The unwinding that drops the body.
+    unwinding: Cell<Flight>,
     /// The body's stack.
     place: Place,
 }
@@ -104,8 +109,24 @@ pub(crate) enum Rare<Y, S> {
     Raised(SendError<S>),
 }
 
-/// The payload of the unwinding that drops a body: the address of its exchange.
-struct Unwinding(usize);
+/// The payload of the unwinding that drops a body.
+struct Unwinding(Arc<()>);
+
+/// What tells such an unwinding from others.
+#[derive(Default)]
+pub(crate) struct Flight(Weak<()>);
+
+impl Flight {
+    /// Whether it is under way, or its payload has been caught and kept.
+    fn is_under_way(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Whether a panic is this unwinding.
+    pub(crate) fn has(&self, payload: &(dyn Any + Send)) -> bool {
+        payload.downcast_ref::<Unwinding>().is_some_and(|payload| ptr::eq(Arc::as_ptr(&payload.0), self.0.as_ptr()))
+    }
+}
 
 impl<Y, S> Exchange<Y, S> {
     pub(crate) fn new(entry: Entry, place: Place) -> Self {
@@ -121,11 +142,12 @@ impl<Y, S> Exchange<Y, S> {
             rare: Cell::new(None),
             ended: Cell::new(ptr::null()),
             in_panic: Cell::new(false),
+            unwinding: Cell::default(),
             place,
         }
     }
 
-    /// The link, from which `of_link` finds the way back.
+    /// The link, by which `of_link` finds the exchange again.
     #[inline(always)]
     pub(crate) fn link(&self) -> *const Link {
         ptr::from_ref(self).cast()
@@ -187,9 +209,9 @@ impl<Y, S> Exchange<Y, S> {
         self.ended.get()
     }
 
-    /// Whether a panic that came out of the body is the unwinding that was to drop it.
-    pub(crate) fn has_unwound(&self, payload: &(dyn Any + Send)) -> bool {
-        payload.downcast_ref::<Unwinding>().is_some_and(|unwinding| unwinding.0 == self.link().addr())
+    /// The last unwinding that was to drop the body.
+    pub(crate) fn take_unwinding(&self) -> Flight {
+        self.unwinding.take()
     }
 
     // --- the body's side ---
@@ -200,10 +222,15 @@ impl<Y, S> Exchange<Y, S> {
         thread::panicking() && self.panics()
     }
 
+    /// Whether a panic that is under way on this thread is one of the body's. It is not if the resumer was unwinding before,
+    /// unless the body is being dropped meanwhile.
     #[cold]
     #[inline(never)]
     fn panics(&self) -> bool {
-        !self.in_panic.get()
+        let unwinding = self.unwinding.take();
+        let is_dropped = unwinding.is_under_way();
+        self.unwinding.set(unwinding);
+        is_dropped || !self.in_panic.get()
     }
 
     /// Whether this runs on the body's own stack, and not on that of a coroutine that the body runs.
@@ -263,19 +290,24 @@ impl<Y, S> Exchange<Y, S> {
     #[cold]
     #[inline(never)]
     pub(crate) fn unwind(&self) -> ! {
-        resume_unwind(Box::new(Unwinding(self.link().addr())))
+        let unwinding = Arc::new(());
+        self.unwinding.set(Flight(Arc::downgrade(&unwinding)));
+        resume_unwind(Box::new(Unwinding(unwinding)))
     }
 
     /// Leaves the body for good, its result being where `result` points to.
     ///
     /// # Safety
     ///
-    /// Called by the body's first function, on its own stack. Nothing that has to be dropped is left on that but the
-    /// result, which is there until the stack is used again.
-    pub(crate) unsafe fn end<T>(&self, result: *const T) -> ! {
-        self.ended.set(result.cast());
+    /// Called by the body's first function, on its own stack, for its exchange. Nothing that has to be dropped is left on
+    /// that stack but the result, which is there until the stack is used again.
+    // By pointer: a reference that is an argument must stay valid until its function returns, and this one never does.
+    pub(crate) unsafe fn end<T>(this: *const Self, result: *const T) -> ! {
+        // SAFETY: by the obligation.
+        let ended = unsafe { &(*this).ended };
+        ended.set(result.cast());
         // SAFETY: the obligation is passed on.
-        unsafe { switch::end(self.link(), Pause::ENDED.word()) }
+        unsafe { switch::end(this.cast(), Pause::ENDED.word()) }
     }
 }
 

@@ -32,9 +32,16 @@
 //! # Modules, in reading order
 //!
 //! System calls (`memory`), sizes (`class`), overflows (`overflow`), the stacks of one size (`slab`) and of a thread
-//! ([`pool`]), one stack (`stack`); how a stack is left for another one (`link`, `switch`); how body and resumer meet (`exchange`, `yielder`); the body (`body`), its owners
-//! (`coroutine`, `scoped`) and makers (`builder`).
+//! ([`pool`]), one stack (`stack`); how a stack is left for another one (`link`, `switch`); how body and resumer meet
+//! (`exchange`, `yielder`); the body (`body`), its owners (`coroutine`, `scoped`) and makers (`builder`).
 #![warn(missing_debug_implementations)]
+
+#[cfg(not(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+compile_error!("kettle-fiber is for Linux on x86_64 and aarch64");
 
 mod memory;
 mod class;

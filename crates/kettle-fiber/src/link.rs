@@ -16,7 +16,6 @@ pub(crate) type Entry = unsafe extern "C" fn(word: usize, link: *const Link, top
 
 /// Where a coroutine finds its way back.
 // The trampoline knows the offsets.
-#[derive(Debug)]
 #[repr(C, align(16))]
 pub(crate) struct Link {
     /// The resumer's stack pointer, as of the last resume.

@@ -55,12 +55,12 @@ impl<Y, S> Yielder<Y, S> {
 
     #[inline(always)]
     fn pause_with_value(&mut self, value: Y, pause: Pause) -> Brings {
-        // SAFETY: only a body has a yielder, and it is not `Send`.
+        // SAFETY: who has the yielder runs in the body, which is being resumed (SAFETY.md, "Why a switch finds its way").
         unsafe { self.exchange().pause_with_value(value, pause) }
     }
 
     fn pause_with_rare(&mut self, rare: Rare<Y, S>, pause: Pause) -> Brings {
-        // SAFETY: only a body has a yielder, and it is not `Send`.
+        // SAFETY: who has the yielder runs in the body, which is being resumed (SAFETY.md, "Why a switch finds its way").
         unsafe { self.exchange().pause_with_rare(rare, pause) }
     }
 

@@ -4,6 +4,7 @@
 mod child;
 
 use kettle_fiber::{Builder, Coroutine, Yielder, scoped};
+use kettle_gen::Generator;
 use std::backtrace::Backtrace;
 use std::hint::black_box;
 
@@ -96,51 +97,50 @@ fn it_works_in_scopes_and_through_delegation() {
     });
 }
 
-/// Takes a trace inside `inner`. Gives where its own frame lies, too.
-#[inline(never)]
-fn the_outer_one(inner: &mut Coroutine<String>, y: &mut Yielder<(usize, String)>) {
-    let here = 0_u8;
-    let trace = black_box(inner.next().unwrap());
-    y.yield_((black_box(&raw const here) as usize, trace));
+/// What a coroutine is asked that can play both parts.
+enum Ask {
+    /// Where its frame lies.
+    Address,
+    /// A trace.
+    Trace,
+    /// A trace of another one that it resumes.
+    TraceOf(Box<Either>),
 }
 
-/// Gives where its own frame lies, and then traces.
+type Either = Coroutine<String, Ask>;
+
 #[inline(never)]
-fn the_addressed_body(y: &mut Yielder<String>) {
-    let here = 0_u8;
-    y.yield_(format!("{}", black_box(&raw const here) as usize));
-    the_body(y);
+fn the_outer_one(inner: &mut Either) -> String {
+    black_box(inner.send(Ask::Trace).unwrap().yielded().unwrap())
 }
 
-fn addressed() -> (Coroutine<String>, usize) {
-    let mut co = roomy().coroutine(the_addressed_body).unwrap();
-    let address = co.next().unwrap().parse().unwrap();
-    (co, address)
+#[inline(never)]
+fn the_either_one(y: &mut Yielder<String, Ask>) {
+    let here = 0_u8;
+    let mut answer = String::new();
+    loop {
+        answer = match y.yield_(answer).unwrap() {
+            Ask::Address => (black_box(&raw const here) as usize).to_string(),
+            Ask::Trace => Backtrace::force_capture().to_string(),
+            Ask::TraceOf(mut inner) => the_outer_one(&mut inner),
+        };
+    }
 }
 
 #[test]
 fn it_goes_on_to_stacks_that_lie_higher_and_to_stacks_that_lie_lower() {
-    // A thread's first stacks come in the order of their addresses, one way or the other.
-    fn on_a_new_thread(inner_is_higher: fn() -> bool) -> bool {
-        std::thread::spawn(inner_is_higher).join().unwrap()
+    const FRAMES: &[&str] = &["the_either_one", "the_outer_one", "the_either_one", "it_goes_on_to_stacks"];
+    for inner_is_higher in [false, true] {
+        let mut pair = [(); 2].map(|()| roomy().coroutine(the_either_one).unwrap());
+        let address = |co: &mut Either| {
+            co.resume().unwrap();
+            co.send(Ask::Address).unwrap().yielded().unwrap().parse::<usize>().unwrap()
+        };
+        let [first, second] = pair.each_mut().map(address);
+        let [a, b] = pair;
+        let (lower, higher) = if first < second { (a, b) } else { (b, a) };
+        let (inner, mut outer) = if inner_is_higher { (higher, lower) } else { (lower, higher) };
+        let trace = outer.send(Ask::TraceOf(Box::new(inner))).unwrap().yielded().unwrap();
+        assert_frames(&trace, FRAMES);
     }
-    const FRAMES: &[&str] = &["the_body", "the_outer_one", "it_goes_on_to_stacks_that_lie_higher"];
-    let inner_first = on_a_new_thread(|| {
-        let (mut inner, inners) = addressed();
-        let mut outer = roomy().coroutine(move |y| the_outer_one(&mut inner, y)).unwrap();
-        let (outers, trace) = outer.next().unwrap();
-        assert_frames(&trace, FRAMES);
-        inners > outers
-    });
-    let outer_first = on_a_new_thread(|| {
-        let later = std::rc::Rc::new(std::cell::Cell::new(None::<Coroutine<String>>));
-        let inner = later.clone();
-        let mut outer = roomy().coroutine(move |y| the_outer_one(&mut inner.take().unwrap(), y)).unwrap();
-        let (inner, inners) = addressed();
-        later.set(Some(inner));
-        let (outers, trace) = outer.next().unwrap();
-        assert_frames(&trace, FRAMES);
-        inners > outers
-    });
-    assert_ne!(inner_first, outer_first);
 }

@@ -3,7 +3,7 @@
 
 mod child;
 
-use kettle_fiber::{Coroutine, Guards, Scoped, Yielder, coroutine, pool, scoped};
+use kettle_fiber::{Builder, Coroutine, Guards, Scoped, Yielder, coroutine, pool, scoped};
 use kettle_gen::{Generator, State, Step};
 use std::cell::{Cell, RefCell};
 use std::mem::{forget, swap};
@@ -58,6 +58,31 @@ fn dropping_one_that_was_not_started_drops_what_it_captured_and_runs_nothing() {
     let co = coroutine(move |_: &mut Yielder<()>| note.1.borrow_mut().push("ran"));
     drop(co);
     assert_eq!(*notes.borrow(), ["captured"]);
+}
+
+#[test]
+fn values_too_large_for_the_stacks_top_are_dropped_with_the_rest() {
+    struct Large([u8; 4096], #[expect(dead_code, reason = "it is there to be dropped")] Note);
+    let notes = Notes::default();
+    let body = |notes: Notes| {
+        move |y: &mut Yielder<Large, Large>| {
+            let _body = Note("body", Rc::clone(&notes));
+            y.yield_(Large([1; 4096], Note("yielded", notes)))
+        }
+    };
+    let roomy = Builder::new().stack_size(256 * 1024);
+    let mut co = roomy.clone().coroutine(body(Rc::clone(&notes))).unwrap();
+    let given = co.resume().unwrap().yielded().unwrap();
+    assert!(given.0.iter().all(|byte| *byte == 1));
+    drop(co);
+    drop(given);
+    assert_eq!(*notes.borrow(), ["body", "yielded"]);
+    let mut co = roomy.coroutine(body(Rc::clone(&notes))).unwrap();
+    drop(co.resume().unwrap());
+    let back = co.send(Large([2; 4096], Note("sent", Rc::clone(&notes)))).unwrap().returned().unwrap().unwrap();
+    assert!(back.0.iter().all(|byte| *byte == 2));
+    drop((co, back));
+    assert_eq!(notes.borrow()[2..], ["yielded", "body", "sent"]);
 }
 
 #[test]

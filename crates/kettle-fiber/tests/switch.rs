@@ -79,46 +79,53 @@ fn a_body_finds_its_stack_aligned_as_functions_expect_it() {
     assert_eq!(co.next(), Some(40));
 }
 
-static SIGNALS: AtomicUsize = AtomicUsize::new(0);
-
-extern "C" fn scribble(_: libc::c_int) {
-    // All the stack that a handler may use of whatever it has interrupted.
-    black_box(&mut black_box([0xa5_u8; 2048]));
-    SIGNALS.fetch_add(1, Ordering::Relaxed);
-}
-
+/// The processor's trap flag stops it after each instruction: the switch gets a signal at every one of them.
+#[cfg(target_arch = "x86_64")]
 #[test]
-fn signals_in_the_middle_of_switches_harm_nobody() {
+fn a_signal_at_any_instruction_of_a_switch_harms_nobody() {
+    static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+    extern "C" fn scribble(_: libc::c_int) {
+        // All the stack that a handler may use of whatever it has interrupted.
+        black_box(&mut black_box([0xa5_u8; 2048]));
+        SIGNALS.fetch_add(1, Ordering::Relaxed);
+    }
+    #[inline(always)]
+    fn step_by_instructions(on: bool) {
+        const TRAP: u64 = 0x100;
+        let (set, clear) = if on { (TRAP, !0) } else { (0, !TRAP) };
+        // SAFETY: changes the flag alone, for which the handler is there.
+        unsafe {
+            std::arch::asm!(
+                "pushfq", "and qword ptr [rsp], {clear}", "or qword ptr [rsp], {set}", "popfq",
+                set = in(reg) set, clear = in(reg) clear
+            );
+        }
+    }
     // SAFETY: all zeros is a valid `sigaction`.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = scribble as *const () as usize;
     // Without an alternate stack: on the one that is switched from or to.
-    action.sa_flags = libc::SA_RESTART;
+    action.sa_sigaction = scribble as *const () as usize;
+    // SAFETY: all zeros is a valid `sigaction`.
+    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: the handler does only what a handler may.
-    unsafe { libc::sigaction(libc::SIGVTALRM, &raw const action, std::ptr::null_mut()) };
-    let every = |microseconds| {
-        let interval = libc::timeval { tv_sec: 0, tv_usec: microseconds };
-        let timer = libc::itimerval { it_interval: interval, it_value: interval };
-        // SAFETY: sets a timer of this process.
-        unsafe { libc::setitimer(libc::ITIMER_VIRTUAL, &raw const timer, std::ptr::null_mut()) };
-    };
-    every(50);
-    let mut rounds = 0_u64;
+    unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, &raw mut before) };
     let mut co = coroutine(|y: &mut Yielder<u64, u64>| {
         let mut sum = 0_u64;
         loop {
             sum = sum.wrapping_add(y.yield_(sum).unwrap_or(0));
         }
     });
-    let mut sum = 0_u64;
     assert_eq!(co.resume().unwrap(), Step::Yielded(0));
-    // As many as it takes, and no fewer than would show most mistakes.
-    while SIGNALS.load(Ordering::Relaxed) < 200 {
-        for _ in 0..1000 {
-            sum = sum.wrapping_add(rounds);
-            assert_eq!(co.send(rounds).unwrap(), Step::Yielded(sum));
-            rounds += 1;
-        }
+    let (mut wrong, mut sum) = (0, 0);
+    step_by_instructions(true);
+    for round in 0..200 {
+        sum += round;
+        wrong += u32::from(!matches!(co.send(round), Ok(Step::Yielded(answer)) if answer == sum));
     }
-    every(0);
+    step_by_instructions(false);
+    // SAFETY: as it was.
+    unsafe { libc::sigaction(libc::SIGTRAP, &raw const before, std::ptr::null_mut()) };
+    assert_eq!(wrong, 0);
+    // Some sixty instructions each way and back, in the fastest build.
+    assert!(SIGNALS.load(Ordering::Relaxed) > 200 * 40);
 }

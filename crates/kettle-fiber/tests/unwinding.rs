@@ -270,6 +270,28 @@ fn coroutines_can_be_dropped_by_a_panicking_thread() {
 }
 
 #[test]
+fn one_that_swallows_its_unwinding_is_unwound_again_also_by_a_panicking_thread() {
+    let notes = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&notes);
+    let mut co = coroutine(move |y: &mut Yielder<u32>| {
+        for _ in 0..3 {
+            _ = catch_unwind(AssertUnwindSafe(|| y.yield_(1)));
+            log.borrow_mut().push("swallowed");
+        }
+        loop {
+            y.yield_(2);
+        }
+    });
+    assert_eq!(co.next(), Some(1));
+    let panic = caught(move || {
+        let _dropped_by_unwinding = co;
+        raise("of the thread");
+    });
+    assert_eq!(panic, Some("of the thread"));
+    assert_eq!(*notes.borrow(), ["swallowed"; 3]);
+}
+
+#[test]
 fn one_that_handles_errors_is_asked_to_end_by_a_panicking_thread_as_well() {
     let mut co = coroutine(|y: &mut Yielder<u32>| {
         let asked = y.try_yield(1).unwrap_err().is_exit();

@@ -108,6 +108,7 @@ pub(super) unsafe fn end(link: *const Link, word: usize) -> ! {
             "br x3",
             resumer = const offset_of!(Link, resumer),
             in("x0") word,
+            // Where a stack pointer would be.
             in("x1") 0_usize,
             in("x2") link,
             options(noreturn),
@@ -126,16 +127,17 @@ unsafe extern "C" fn trampoline() {
         ".cfi_startproc",
         // Frames may lie at lower addresses than those that they call: debuggers allow that after a signal's.
         ".cfi_signal_frame",
-        "add x2, sp, #{saved}",
-        "mov sp, x2",
-        "mov x29, x1",
-        // The resumer's frame address: what lies at [x29], and what is saved there left out. In bytes:
-        // DW_CFA_def_cfa_expression, 5 long, DW_OP_breg29 (x29) + 0, DW_OP_deref, DW_OP_plus_uconst 32; the offset 0 is
-        // that of `resumer`.
-        ".cfi_escape 0x0f, 5, 0x8d, 0, 0x06, 0x23, {saved}",
+        // The resumer's frame address: what lies at [x1], and then at [x29], and what is saved there left out. In bytes:
+        // DW_CFA_def_cfa_expression, 5 long, DW_OP_breg1 (x1) or DW_OP_breg29 (x29) + 0, DW_OP_deref,
+        // DW_OP_plus_uconst 32; the offset 0 is that of `resumer`.
+        ".cfi_escape 0x0f, 5, 0x71, 0, 0x06, 0x23, {saved}",
         ".cfi_offset x29, -32",
         ".cfi_offset x30, -24",
         ".cfi_offset x19, -16",
+        "add x2, sp, #{saved}",
+        "mov sp, x2",
+        "mov x29, x1",
+        ".cfi_escape 0x0f, 5, 0x8d, 0, 0x06, 0x23, {saved}",
         "ldr x3, [x1, #{entry}]",
         "adr x30, 2f",
         "br x3",
