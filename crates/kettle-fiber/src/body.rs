@@ -198,7 +198,7 @@ impl<Y, S, R> FiberBody<Y, S, R> {
 
     /// What a step has come to that was not to a plain value.
     #[cold]
-    #[inline(never)]
+    #[inline]
     pub(crate) fn rest(&mut self) -> BodyStep<Y, S, R> {
         match self.pause {
             // SAFETY: it has just paused with one.
