@@ -2,7 +2,7 @@
 //! what lies on both stacks when a signal comes at any instruction of it.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
-use kettle_fiber::{Coroutine, Yielder, coroutine};
+use kettle_fiber::{Builder, Coroutine, Yielder, coroutine};
 use kettle_gen::{Generator, Step};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,14 +79,19 @@ fn a_body_finds_its_stack_aligned_as_functions_expect_it() {
     assert_eq!(co.next(), Some(40));
 }
 
-/// The processor's trap flag stops it after each instruction: the switch gets a signal at every one of them.
+/// The processor's trap flag stops it after each instruction: the switch gets a signal at every one of them, and the handler
+/// looks for the way back from there, as a profiler's does.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn a_signal_at_any_instruction_of_a_switch_harms_nobody() {
     static SIGNALS: AtomicUsize = AtomicUsize::new(0);
     extern "C" fn scribble(_: libc::c_int) {
         // All the stack that a handler may use of whatever it has interrupted.
-        black_box(&mut black_box([0xa5_u8; 2048]));
+        black_box(&mut black_box([0xa5_u8; 1024]));
+        let mut trace = [std::ptr::null_mut(); 64];
+        // SAFETY: it writes to so many places at most. It allocates nothing after its first call.
+        let frames = unsafe { libc::backtrace(trace.as_mut_ptr(), 64) };
+        assert!(frames > 1, "at least where it was interrupted");
         SIGNALS.fetch_add(1, Ordering::Relaxed);
     }
     #[inline(always)]
@@ -109,12 +114,18 @@ fn a_signal_at_any_instruction_of_a_switch_harms_nobody() {
     let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: the handler does only what a handler may.
     unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, &raw mut before) };
-    let mut co = coroutine(|y: &mut Yielder<u64, u64>| {
+    // The first one loads what the others need.
+    // SAFETY: it writes to one place at most.
+    unsafe { libc::backtrace([std::ptr::null_mut()].as_mut_ptr(), 1) };
+    // The handler runs on this stack.
+    let roomy = Builder::new().stack_size(256 * 1024);
+    let body = |y: &mut Yielder<u64, u64>| {
         let mut sum = 0_u64;
         loop {
             sum = sum.wrapping_add(y.yield_(sum).unwrap_or(0));
         }
-    });
+    };
+    let mut co: Coroutine<u64, u64> = roomy.coroutine(body).unwrap();
     assert_eq!(co.resume().unwrap(), Step::Yielded(0));
     let (mut wrong, mut sum) = (0, 0);
     step_by_instructions(true);
