@@ -196,7 +196,7 @@ impl<Y, S> Drop for Chain<Y, S> {
 
 impl<Y, S> fmt::Debug for Chain<Y, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("len", &self.innermost.as_ref().map_or(0, len)).finish()
+        f.debug_struct("Chain").field("len", &self.innermost.as_ref().map_or(0, Frame::len)).finish()
     }
 }
 
@@ -247,7 +247,7 @@ fn run<Y, S>(
     } else {
         // Closing a generator closes its delegate first. So an exit that comes in and reaches the innermost means that
         // each of the chain is being closed by the one below it.
-        let closing = if input.is_exit() { guard.0.as_ref().map_or(0, len) } else { 0 };
+        let closing = if input.is_exit() { guard.0.as_ref().map_or(0, Frame::len) } else { 0 };
         run_any(guard.0, input, None, closing, waker, rest)
     };
     mem::forget(guard);
@@ -305,11 +305,11 @@ fn run_any<Y, S>(
                 return None;
             }
             Paused::Delegated => {
-                let before = if closing > 0 { len(innermost) } else { 0 };
-                push_above(chain);
                 if closing > 0 {
-                    anew += chain.as_ref().map_or(0, len) - before;
+                    // Only what is new is counted: each of a deep chain may delegate once more.
+                    anew += innermost.chain_len();
                 }
+                push_above(chain);
                 Input::Next
             }
             Paused::Yielded(_) => {
@@ -392,16 +392,6 @@ fn push_above<Y, S>(chain: &mut Option<Frame<Y, S>>) {
 #[inline(never)]
 fn innermost<Y, S>(frame: Frame<Y, S>) -> Frame<Y, S> {
     frame.innermost()
-}
-
-fn len<Y, S>(innermost: &Frame<Y, S>) -> usize {
-    let mut len = 1;
-    let mut frame = innermost.below();
-    while let Some(below) = frame {
-        len += 1;
-        frame = below.below();
-    }
-    len
 }
 
 /// Closes all of a chain as a root does that has no code to see how it ends, and finalises what is left.

@@ -304,6 +304,26 @@ impl<Y, S> Frame<Y, S> {
         shared
     }
 
+    /// How many it and those below it are.
+    pub(crate) fn len(&self) -> usize {
+        let mut len = 1;
+        let mut head = self.head();
+        while let Some(below) = pointee(&head.below) {
+            len += 1;
+            // SAFETY: the one above owns it, and is only looked at.
+            head = unsafe { below.as_ref() };
+        }
+        len
+    }
+
+    /// How many its own chain has.
+    pub(crate) fn chain_len(&self) -> usize {
+        let chain = self.take_chain();
+        let len = chain.as_ref().map_or(0, Self::len);
+        self.give_chain(chain);
+        len
+    }
+
     /// Whether it may be stepped.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.head().stage.get(), Stage::Idle | Stage::New)
@@ -337,6 +357,14 @@ impl<Y, S> Frame<Y, S> {
             _ => unsafe { (self.table().finish)(self.0) },
         }
     }
+}
+
+/// Where a frame points to, without owning it.
+fn pointee<Y, S>(frame: &Cell<Option<Frame<Y, S>>>) -> Option<NonNull<Head<Y, S>>> {
+    let taken = frame.take();
+    let pointer = taken.as_ref().map(Frame::pointer);
+    frame.set(taken);
+    pointer
 }
 
 impl<Y, S> Drop for Frame<Y, S> {
