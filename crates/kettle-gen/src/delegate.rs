@@ -85,6 +85,17 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
         unsafe { Pin::new_unchecked(body) }
     }
 
+    /// The body for a question, which may be code of the user that asks the next one.
+    ///
+    /// # Safety
+    ///
+    /// Nobody has the body but to ask.
+    #[inline(always)]
+    unsafe fn peek(&self) -> &B {
+        // SAFETY: by the obligation.
+        unsafe { &*self.body.get() }
+    }
+
     /// # Safety
     ///
     /// As of [`Table`]; what is brought is in the head.
@@ -110,7 +121,7 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
             return false;
         }
         // SAFETY: it is idle.
-        brings == Brings::Next || unsafe { self.body() }.state() != State::Created
+        brings == Brings::Next || unsafe { self.peek() }.state() != State::Created
     }
 
     /// # Safety
@@ -178,7 +189,7 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
         // SAFETY: by the obligation.
         let joint = unsafe { Self::of(head) };
         // SAFETY: by the obligation.
-        unsafe { joint.body() }.state()
+        unsafe { joint.peek() }.state()
     }
 
     /// # Safety
@@ -188,7 +199,7 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
         // SAFETY: by the obligation.
         let joint = unsafe { Self::of(head) };
         // SAFETY: by the obligation.
-        unsafe { joint.body() }.wants_close()
+        unsafe { joint.peek() }.wants_close()
     }
 
     /// # Safety
