@@ -310,6 +310,7 @@ fn run_any<Y, S>(
                     anew += innermost.chain_len();
                 }
                 push_above(chain);
+                refused = None;
                 Input::Next
             }
             Paused::Yielded(_) => {
@@ -323,6 +324,7 @@ fn run_any<Y, S>(
             }
             Paused::Returned => {
                 let ended = pop(chain);
+                refused = None;
                 if anew > 0 {
                     anew -= 1;
                     Input::Next
@@ -345,7 +347,8 @@ fn run_any<Y, S>(
                 } else {
                     closing = closing.saturating_sub(1);
                 }
-                refused = value;
+                // What is raised in answer to an error was sent nothing.
+                refused = value.or(refused);
                 Input::Throw(error)
             }
         };
