@@ -117,11 +117,20 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
     #[cold]
     #[inline(never)]
     fn may_begin(&self, brings: Brings) -> bool {
-        if self.joined.head.stage().get() != Stage::New {
+        let head = &self.joined.head;
+        if head.stage().get() != Stage::New {
             return false;
         }
+        if brings == Brings::Next {
+            return true;
+        }
+        // What answers may be code of the user: what it panics with drops the value.
+        // SAFETY: it was brought, and is put back.
+        let sent = unsafe { head.take_sent() };
         // SAFETY: it is idle.
-        brings == Brings::Next || unsafe { self.peek() }.state() != State::Created
+        let state = unsafe { self.peek() }.state();
+        head.bring(sent);
+        state != State::Created
     }
 
     /// # Safety
@@ -275,11 +284,12 @@ pub struct Delegate<'a, Y, S, R> {
 impl<'a, Y: 'a, S: 'a, R: 'a> Delegate<'a, Y, S, R> {
     #[inline(always)]
     pub(crate) fn new<B: Body<Y, S, R> + 'a>(body: B, mut chain: Chain<Y, S>) -> Self {
-        // The allocation comes first, and what goes there is forgotten should that fail by unwinding: then nothing has to be
-        // kept in a place of its own until it is done, and is written once, where it stays.
+        // This may be code of the user: what it panics with drops the body.
+        let stage = if body.state() == State::Finished { Stage::Left } else { Stage::New };
+        // The allocation comes first, and what goes there is forgotten should that fail by unwinding: then nothing has
+        // to be kept in a place of its own until it is done, and is written once, where it stays.
         let (body, chain) = (ManuallyDrop::new(body), ManuallyDrop::new(chain.take()));
         let joint = Box::<Joint<Y, S, R, B>>::new_uninit();
-        let stage = if body.state() == State::Finished { Stage::Left } else { Stage::New };
         let table = NonNull::new(Joint::<Y, S, R, B>::TABLE.cast_mut()).expect("invariant: a constant has an address");
         let joint = Box::write(
             joint,

@@ -114,6 +114,15 @@ impl<Y, S> Head<Y, S> {
         &self.stage
     }
 
+    /// Puts a value there for a step.
+    #[inline(always)]
+    pub(crate) fn bring(&self, value: S) -> Brings {
+        // SAFETY: not lent out: nobody else is here before a step begins.
+        let place = unsafe { &mut *self.sent.get() };
+        place.write(value);
+        Brings::Sent
+    }
+
     /// What came in, once.
     ///
     /// # Safety
@@ -123,13 +132,22 @@ impl<Y, S> Head<Y, S> {
     pub(crate) unsafe fn take_input(&self, brings: Brings) -> Input<S> {
         match brings {
             Brings::Next => Input::Next,
-            Brings::Sent => {
-                // SAFETY: not lent out: nobody else is here while a step begins.
-                let place = unsafe { &*self.sent.get() };
-                // SAFETY: by the obligation there is one, and it is taken once.
-                Input::Send(unsafe { place.assume_init_read() })
-            }
+            // SAFETY: by the obligation.
+            Brings::Sent => Input::Send(unsafe { self.take_sent() }),
         }
+    }
+
+    /// The value that came in.
+    ///
+    /// # Safety
+    ///
+    /// It was [brought](Self::bring), and is taken once.
+    #[inline(always)]
+    pub(crate) unsafe fn take_sent(&self) -> S {
+        // SAFETY: not lent out: nobody else is here while a step begins.
+        let place = unsafe { &*self.sent.get() };
+        // SAFETY: by the obligation.
+        unsafe { place.assume_init_read() }
     }
 
     #[cold]
@@ -207,12 +225,7 @@ impl<Y, S> Frame<Y, S> {
     pub(crate) fn step(&self, input: Input<S>, waker: Option<&Waker>) -> Paused<Y> {
         let brings = match input {
             Input::Next => Brings::Next,
-            Input::Send(value) => {
-                // SAFETY: not lent out: nobody else is here before a step begins.
-                let place = unsafe { &mut *self.head().sent.get() };
-                place.write(value);
-                Brings::Sent
-            }
+            Input::Send(value) => self.head().bring(value),
             // SAFETY: of this joint.
             Input::Throw(error) => return unsafe { (self.table().throw)(self.0, error, waker) },
         };
