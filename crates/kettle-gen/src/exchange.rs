@@ -148,7 +148,8 @@ impl<Y, S> Exchange<Y, S> {
         if !ptr::eq(waker.vtable(), &VTABLE) || !ptr::eq(unsafe { &*waker.data().cast::<Head>() }.owner, owner) {
             foreign(waker.vtable());
         }
-        // SAFETY: no two generators have one number, so it is an exchange of that one, and by the obligation of its types.
+        // SAFETY: no two generators have one number, so it is an exchange of that one, and by the obligation of its
+        // types.
         unsafe { &*waker.data().cast::<Self>() }
     }
 
