@@ -13,7 +13,7 @@
 use crate::body::{Body, BodyStep};
 use crate::chain::{Chain, Single, finalise, stepped};
 use crate::error::Error;
-use crate::frame::{Brings, Frame, Head, Paused, Stage, Table};
+use crate::frame::{Frame, Head, Paused, Stage, Table, Takes};
 use crate::step::{Input, State};
 use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
@@ -99,29 +99,29 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
     /// # Safety
     ///
     /// As of [`Table`]; what is brought is in the head.
-    unsafe fn step(head: NonNull<Head<Y, S>>, brings: Brings, waker: Option<&Waker>) -> Paused<Y> {
+    unsafe fn step(head: NonNull<Head<Y, S>>, takes: Takes, waker: Option<&Waker>) -> Paused<Y> {
         // SAFETY: by the obligation. Whoever steps it owns a part of it.
         let joint = unsafe { Self::of(head) };
         let head = &joint.joined.head;
-        if head.stage().get() != Stage::Idle && !joint.may_begin(brings) {
+        if head.stage().get() != Stage::Idle && !joint.may_begin(takes) {
             // SAFETY: by the obligation, and once.
-            return refuse(head, unsafe { head.take_input(brings) });
+            return refuse(head, unsafe { head.take_input(takes) });
         }
         let entered = Entered::new(head.stage());
         // SAFETY: by the obligation, and once.
-        let input = unsafe { head.take_input(brings) };
+        let input = unsafe { head.take_input(takes) };
         joint.stepped(entered, |body| body.step(input, waker))
     }
 
     /// Whether one that is not known to be suspended may be stepped.
     #[cold]
     #[inline(never)]
-    fn may_begin(&self, brings: Brings) -> bool {
+    fn may_begin(&self, takes: Takes) -> bool {
         let head = &self.joined.head;
         if head.stage().get() != Stage::New {
             return false;
         }
-        if brings == Brings::Next {
+        if takes == Takes::Next {
             return true;
         }
         // What answers may be code of the user: what it panics with drops the value.
@@ -401,7 +401,7 @@ impl<'a, Y, S, R> Delegate<'a, Y, S, R> {
     /// How a step that gave no value ended.
     #[cold]
     #[inline(never)]
-    pub(crate) fn outcome(&mut self, paused: Paused<Y>) -> BodyStep<Y, S, R> {
+    pub(crate) fn outcome(&self, paused: Paused<Y>) -> BodyStep<Y, S, R> {
         stepped(&self.frame, paused, || self.result())
     }
 

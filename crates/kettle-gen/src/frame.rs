@@ -32,9 +32,9 @@ pub(crate) enum Paused<Y> {
     Waiting,
 }
 
-/// What a step of a frame takes in.
+/// What a step of a frame takes in: an [`Input`] without its value. (An error goes to a function of its own.)
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Brings {
+pub(crate) enum Takes {
     Next,
     /// There is a value in `sent`.
     Sent,
@@ -53,7 +53,7 @@ pub(crate) enum Stage {
     Returned,
     /// It has ended, and nothing is left of it.
     Ended,
-    /// It can't be stepped any more, and what it still holds is to be dropped: a panic has left it.
+    /// It has ended, or a panic has left it; what it still holds is to be dropped.
     Left,
     /// Its owner has let go of it, and nothing is left of it.
     Finalised,
@@ -83,7 +83,7 @@ pub(crate) struct Head<Y, S> {
 /// All of it is called with the head of a joint that the table is of.
 pub(crate) struct Table<Y, S> {
     /// Steps the generator without its chain, which is empty.
-    pub(crate) step: unsafe fn(NonNull<Head<Y, S>>, Brings, Option<&Waker>) -> Paused<Y>,
+    pub(crate) step: unsafe fn(NonNull<Head<Y, S>>, Takes, Option<&Waker>) -> Paused<Y>,
     /// The same with an error.
     pub(crate) throw: unsafe fn(NonNull<Head<Y, S>>, Error, Option<&Waker>) -> Paused<Y>,
     pub(crate) state: unsafe fn(NonNull<Head<Y, S>>) -> State,
@@ -116,24 +116,24 @@ impl<Y, S> Head<Y, S> {
 
     /// Puts a value there for a step.
     #[inline(always)]
-    pub(crate) fn bring(&self, value: S) -> Brings {
+    pub(crate) fn bring(&self, value: S) -> Takes {
         // SAFETY: not lent out: nobody else is here before a step begins.
         let place = unsafe { &mut *self.sent.get() };
         place.write(value);
-        Brings::Sent
+        Takes::Sent
     }
 
     /// What came in, once.
     ///
     /// # Safety
     ///
-    /// `brings` is what the step was called with.
+    /// `takes` is what the step was called with.
     #[inline(always)]
-    pub(crate) unsafe fn take_input(&self, brings: Brings) -> Input<S> {
-        match brings {
-            Brings::Next => Input::Next,
+    pub(crate) unsafe fn take_input(&self, takes: Takes) -> Input<S> {
+        match takes {
+            Takes::Next => Input::Next,
             // SAFETY: by the obligation.
-            Brings::Sent => Input::Send(unsafe { self.take_sent() }),
+            Takes::Sent => Input::Send(unsafe { self.take_sent() }),
         }
     }
 
@@ -182,7 +182,7 @@ impl<Y, S> Frame<Y, S> {
         Self(head)
     }
 
-    /// One more owner.
+    /// One more owner. They are few, so that the count can't overflow: see SAFETY.md.
     #[inline(always)]
     pub(crate) fn share(&self) -> Self {
         let held = &self.head().held;
@@ -207,7 +207,7 @@ impl<Y, S> Frame<Y, S> {
         unsafe { self.head().table.as_ref() }
     }
 
-    /// Whether its delegator has given it up before anybody stepped it.
+    /// Whether its delegator has let go of it: a chain that still has it finds nothing there to step.
     #[inline(always)]
     pub fn is_finalised(&self) -> bool {
         self.head().stage.get() == Stage::Finalised
@@ -217,20 +217,20 @@ impl<Y, S> Frame<Y, S> {
     #[inline(always)]
     pub(crate) fn next(&self, waker: Option<&Waker>) -> Paused<Y> {
         // SAFETY: of this joint. Nothing is brought.
-        unsafe { (self.table().step)(self.0, Brings::Next, waker) }
+        unsafe { (self.table().step)(self.0, Takes::Next, waker) }
     }
 
     /// Steps it with anything.
     #[inline]
     pub(crate) fn step(&self, input: Input<S>, waker: Option<&Waker>) -> Paused<Y> {
-        let brings = match input {
-            Input::Next => Brings::Next,
+        let takes = match input {
+            Input::Next => Takes::Next,
             Input::Send(value) => self.head().bring(value),
             // SAFETY: of this joint.
             Input::Throw(error) => return unsafe { (self.table().throw)(self.0, error, waker) },
         };
         // SAFETY: of this joint. What is brought was put there.
-        unsafe { (self.table().step)(self.0, brings, waker) }
+        unsafe { (self.table().step)(self.0, takes, waker) }
     }
 
     /// The error that it raised, and the value that it was sent and would not take.
