@@ -23,8 +23,8 @@ pub unsafe trait Body<Y, S, R> {
 
     /// Runs to the next pause.
     ///
-    /// The body must not be finished: callers ask [`state`](Self::state) first. One that is created takes [`Input::Next`] only. `waker` is there if somebody
-    /// can wait for a future that the body awaits.
+    /// The body must not be finished: callers ask [`state`](Self::state) first. One that is created takes
+    /// [`Input::Next`] only. `waker` is there if somebody can wait for a future that the body awaits.
     fn step(self: Pin<&mut Self>, input: Input<S>, waker: Option<&Waker>) -> BodyStep<Y, S, R>;
 
     /// Where the body stands, never [`State::Running`].
@@ -49,7 +49,8 @@ pub enum BodyStep<Y, S, R> {
     Yielded(Y),
     /// It returned and has finished.
     Returned(R),
-    /// An error left it ([`Error::raised`]) and it has finished. The value is the one that it was sent and would not take.
+    /// An error left it ([`Error::raised`]), and it has finished; or it could not be stepped, gives the reason, and is
+    /// what it was: [`state`](Body::state) tells. The value is the one that it was sent and would not take.
     Raised(Error, Option<S>),
     /// It waits for the end of this generator.
     Delegated(Frame<Y, S>),
@@ -82,14 +83,5 @@ pub(crate) fn step<Y, S, R, B: Body<Y, S, R>>(
             BodyStep::Raised(error.raised(), None)
         }
         input => body.step(input, waker),
-    }
-}
-
-/// The answer of a body that has finished.
-pub fn refuse<Y, S, R>(input: Input<S>) -> BodyStep<Y, S, R> {
-    match input {
-        Input::Next => BodyStep::Raised(Error::finished(), None),
-        Input::Send(value) => BodyStep::Raised(Error::finished(), Some(value)),
-        Input::Throw(error) => BodyStep::Raised(error, None),
     }
 }

@@ -196,7 +196,7 @@ impl<Y, S> Drop for Chain<Y, S> {
 
 impl<Y, S> fmt::Debug for Chain<Y, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("len", &self.innermost.as_ref().map_or(0, len)).finish()
+        f.debug_struct("Chain").field("len", &self.innermost.as_ref().map_or(0, Frame::len)).finish()
     }
 }
 
@@ -245,7 +245,10 @@ fn run<Y, S>(
             paused => run_on(guard.0, paused, waker, rest),
         }
     } else {
-        run_any(guard.0, input, waker, rest)
+        // Closing a generator closes its delegate first. So an exit that comes in and reaches the innermost means that
+        // each of the chain is being closed by the one below it.
+        let closing = if input.is_exit() { guard.0.as_ref().map_or(0, Frame::len) } else { 0 };
+        run_any(guard.0, input, None, closing, waker, rest)
     };
     mem::forget(guard);
     value
@@ -265,35 +268,27 @@ fn run_on<Y, S>(
         (Paused::Raised, Some(frame)) => {
             let (error, refused) = frame.take_raised();
             drop(pop(chain));
-            return run_refused(chain, Input::Throw(error), refused, waker, rest);
+            // An exit that it raised by itself closes nobody.
+            return run_any(chain, Input::Throw(error), refused, 0, waker, rest);
         }
         _ => *rest = Some(Run::Returned),
     }
     None
 }
 
-fn run_any<Y, S>(
-    chain: &mut Option<Frame<Y, S>>,
-    input: Input<S>,
-    waker: Option<&Waker>,
-    rest: &mut Option<Run<S>>,
-) -> Option<Y> {
-    run_refused(chain, input, None, waker, rest)
-}
-
 /// Any input, and a value that was refused on the way here.
+///
+/// `closing` of the chain are being closed, counted from the bottom.
 #[inline(never)]
-fn run_refused<Y, S>(
+fn run_any<Y, S>(
     chain: &mut Option<Frame<Y, S>>,
     mut input: Input<S>,
     mut refused: Option<S>,
+    mut closing: usize,
     waker: Option<&Waker>,
     rest: &mut Option<Run<S>>,
 ) -> Option<Y> {
-    // Closing a generator closes its delegate first. So an exit that reaches the innermost means that each of the chain
-    // is being closed by the one below it; `closing` counts them, from the bottom. On top of those may be `anew` others
-    // that one of them delegates to in answer.
-    let mut closing = if input.is_exit() { chain.as_ref().map_or(0, len) } else { 0 };
+    // On top of those that are being closed, so many others, which one of them delegates to in answer.
     let mut anew = 0;
     loop {
         let Some(innermost) = &*chain else {
@@ -310,11 +305,12 @@ fn run_refused<Y, S>(
                 return None;
             }
             Paused::Delegated => {
-                let before = if closing > 0 { len(innermost) } else { 0 };
-                push_above(chain);
                 if closing > 0 {
-                    anew += chain.as_ref().map_or(0, len) - before;
+                    // Only what is new is counted: each of a deep chain may delegate once more.
+                    anew += innermost.chain_len();
                 }
+                push_above(chain);
+                refused = None;
                 Input::Next
             }
             Paused::Yielded(_) => {
@@ -328,6 +324,7 @@ fn run_refused<Y, S>(
             }
             Paused::Returned => {
                 let ended = pop(chain);
+                refused = None;
                 if anew > 0 {
                     anew -= 1;
                     Input::Next
@@ -350,7 +347,8 @@ fn run_refused<Y, S>(
                 } else {
                     closing = closing.saturating_sub(1);
                 }
-                refused = value;
+                // What is raised in answer to an error was sent nothing.
+                refused = value.or(refused);
                 Input::Throw(error)
             }
         };
@@ -397,16 +395,6 @@ fn push_above<Y, S>(chain: &mut Option<Frame<Y, S>>) {
 #[inline(never)]
 fn innermost<Y, S>(frame: Frame<Y, S>) -> Frame<Y, S> {
     frame.innermost()
-}
-
-fn len<Y, S>(innermost: &Frame<Y, S>) -> usize {
-    let mut len = 1;
-    let mut frame = innermost.below();
-    while let Some(below) = frame {
-        len += 1;
-        frame = below.below();
-    }
-    len
 }
 
 /// Closes all of a chain as a root does that has no code to see how it ends, and finalises what is left.

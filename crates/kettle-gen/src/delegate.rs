@@ -13,7 +13,7 @@
 use crate::body::{Body, BodyStep};
 use crate::chain::{Chain, Single, finalise, stepped};
 use crate::error::Error;
-use crate::frame::{Brings, Frame, Head, Paused, Stage, Table};
+use crate::frame::{Frame, Head, Paused, Stage, Table, Takes};
 use crate::step::{Input, State};
 use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
@@ -85,32 +85,52 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
         unsafe { Pin::new_unchecked(body) }
     }
 
+    /// The body for a question, which may be code of the user that asks the next one.
+    ///
+    /// # Safety
+    ///
+    /// Nobody has the body but to ask.
+    #[inline(always)]
+    unsafe fn peek(&self) -> &B {
+        // SAFETY: by the obligation.
+        unsafe { &*self.body.get() }
+    }
+
     /// # Safety
     ///
     /// As of [`Table`]; what is brought is in the head.
-    unsafe fn step(head: NonNull<Head<Y, S>>, brings: Brings, waker: Option<&Waker>) -> Paused<Y> {
+    unsafe fn step(head: NonNull<Head<Y, S>>, takes: Takes, waker: Option<&Waker>) -> Paused<Y> {
         // SAFETY: by the obligation. Whoever steps it owns a part of it.
         let joint = unsafe { Self::of(head) };
         let head = &joint.joined.head;
-        if head.stage().get() != Stage::Idle && !joint.may_begin(brings) {
+        if head.stage().get() != Stage::Idle && !joint.may_begin(takes) {
             // SAFETY: by the obligation, and once.
-            return refuse(head, unsafe { head.take_input(brings) });
+            return refuse(head, unsafe { head.take_input(takes) });
         }
         let entered = Entered::new(head.stage());
         // SAFETY: by the obligation, and once.
-        let input = unsafe { head.take_input(brings) };
+        let input = unsafe { head.take_input(takes) };
         joint.stepped(entered, |body| body.step(input, waker))
     }
 
     /// Whether one that is not known to be suspended may be stepped.
     #[cold]
     #[inline(never)]
-    fn may_begin(&self, brings: Brings) -> bool {
-        if self.joined.head.stage().get() != Stage::New {
+    fn may_begin(&self, takes: Takes) -> bool {
+        let head = &self.joined.head;
+        if head.stage().get() != Stage::New {
             return false;
         }
+        if takes == Takes::Next {
+            return true;
+        }
+        // What answers may be code of the user: what it panics with drops the value.
+        // SAFETY: it was brought, and is put back.
+        let sent = unsafe { head.take_sent() };
         // SAFETY: it is idle.
-        brings == Brings::Next || unsafe { self.body() }.state() != State::Created
+        let state = unsafe { self.peek() }.state();
+        head.bring(sent);
+        state != State::Created
     }
 
     /// # Safety
@@ -178,7 +198,7 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
         // SAFETY: by the obligation.
         let joint = unsafe { Self::of(head) };
         // SAFETY: by the obligation.
-        unsafe { joint.body() }.state()
+        unsafe { joint.peek() }.state()
     }
 
     /// # Safety
@@ -188,7 +208,7 @@ impl<Y, S, R, B: Body<Y, S, R>> Joint<Y, S, R, B> {
         // SAFETY: by the obligation.
         let joint = unsafe { Self::of(head) };
         // SAFETY: by the obligation.
-        unsafe { joint.body() }.wants_close()
+        unsafe { joint.peek() }.wants_close()
     }
 
     /// # Safety
@@ -264,11 +284,12 @@ pub struct Delegate<'a, Y, S, R> {
 impl<'a, Y: 'a, S: 'a, R: 'a> Delegate<'a, Y, S, R> {
     #[inline(always)]
     pub(crate) fn new<B: Body<Y, S, R> + 'a>(body: B, mut chain: Chain<Y, S>) -> Self {
-        // The allocation comes first, and what goes there is forgotten should that fail by unwinding: then nothing has to be
-        // kept in a place of its own until it is done, and is written once, where it stays.
+        // This may be code of the user: what it panics with drops the body.
+        let stage = if body.state() == State::Finished { Stage::Left } else { Stage::New };
+        // The allocation comes first, and what goes there is forgotten should that fail by unwinding: then nothing has
+        // to be kept in a place of its own until it is done, and is written once, where it stays.
         let (body, chain) = (ManuallyDrop::new(body), ManuallyDrop::new(chain.take()));
         let joint = Box::<Joint<Y, S, R, B>>::new_uninit();
-        let stage = if body.state() == State::Finished { Stage::Left } else { Stage::New };
         let table = NonNull::new(Joint::<Y, S, R, B>::TABLE.cast_mut()).expect("invariant: a constant has an address");
         let joint = Box::write(
             joint,
@@ -380,7 +401,7 @@ impl<'a, Y, S, R> Delegate<'a, Y, S, R> {
     /// How a step that gave no value ended.
     #[cold]
     #[inline(never)]
-    pub(crate) fn outcome(&mut self, paused: Paused<Y>) -> BodyStep<Y, S, R> {
+    pub(crate) fn outcome(&self, paused: Paused<Y>) -> BodyStep<Y, S, R> {
         stepped(&self.frame, paused, || self.result())
     }
 

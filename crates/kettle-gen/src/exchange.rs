@@ -30,8 +30,10 @@ struct Head {
 
 /// Where a body and its resumer meet during one step.
 ///
-/// What a plain yield takes and hands out has a tag and a place of its own; the rest has places that say of themselves
-/// whether they are empty, and so are seen to be where nothing is ever put there. Were it one enum each way, every yield would bring the code that drops any of it, and the optimiser would keep exchanges in memory.
+/// A tag each way says what counts. What a plain yield takes and hands out has a place of its own; the rest has places
+/// that say of themselves whether they are empty, and so are seen to be where nothing is ever put there. (Were it one
+/// enum each way, every yield would bring the code that drops any of it, and the optimiser would keep exchanges in
+/// memory.) Futures can be dropped after they have put something here, and then the next word's counts.
 /// Nothing here is dropped by leaving: each step takes out what is in it.
 #[repr(C)]
 pub(crate) struct Exchange<Y, S> {
@@ -66,10 +68,12 @@ enum Holds {
     Value,
     /// The same, of a yield that wants to see errors.
     ValueCatches,
-    /// There is something in `frame` or `raised`.
-    Rare,
-    /// The same, of a yield that wants to see errors.
-    RareCatches,
+    /// There is a delegate in `frame`.
+    Frame,
+    /// The same, of a delegation that wants to see errors.
+    FrameCatches,
+    /// There is an error in `raised`.
+    Raised,
 }
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, |_| {});
@@ -144,7 +148,8 @@ impl<Y, S> Exchange<Y, S> {
         if !ptr::eq(waker.vtable(), &VTABLE) || !ptr::eq(unsafe { &*waker.data().cast::<Head>() }.owner, owner) {
             foreign(waker.vtable());
         }
-        // SAFETY: no two generators have one number, so it is an exchange of that one, and by the obligation of its types.
+        // SAFETY: no two generators have one number, so it is an exchange of that one, and by the obligation of its
+        // types.
         unsafe { &*waker.data().cast::<Self>() }
     }
 
@@ -170,7 +175,7 @@ impl<Y, S> Exchange<Y, S> {
         {
             drop_rarely(value);
         }
-        self.holds.set(if catches { Holds::RareCatches } else { Holds::Rare });
+        self.holds.set(if catches { Holds::FrameCatches } else { Holds::Frame });
         if let Some(before) = self.frame.replace(Some(ManuallyDrop::new(frame))) {
             drop_rarely(ManuallyDrop::into_inner(before));
         }
@@ -182,7 +187,7 @@ impl<Y, S> Exchange<Y, S> {
         if let Some(value) = self.take_value() {
             drop_rarely(value);
         }
-        self.holds.set(Holds::Rare);
+        self.holds.set(Holds::Raised);
         if let Some(before) = self.raised.replace(Some(ManuallyDrop::new(error))) {
             drop_rarely(ManuallyDrop::into_inner(before));
         }
@@ -228,19 +233,25 @@ impl<Y, S> Exchange<Y, S> {
     /// The delegate that the body handed out.
     #[inline(always)]
     pub(crate) fn take_frame(&self) -> Option<Frame<Y, S>> {
+        if !matches!(self.holds.get(), Holds::Frame | Holds::FrameCatches) {
+            return None;
+        }
         self.frame.take().map(ManuallyDrop::into_inner)
     }
 
     /// The error that the body handed out.
     #[inline(always)]
     pub(crate) fn take_raised(&self) -> Option<SendError<S>> {
+        if self.holds.get() != Holds::Raised {
+            return None;
+        }
         self.raised.take().map(ManuallyDrop::into_inner)
     }
 
     /// Whether the yield that handed something out wants to see errors.
     #[inline(always)]
     pub(crate) fn catches(&self) -> bool {
-        matches!(self.holds.get(), Holds::ValueCatches | Holds::RareCatches)
+        matches!(self.holds.get(), Holds::ValueCatches | Holds::FrameCatches)
     }
 
     /// What the resume brought, if nobody has taken it.
@@ -263,11 +274,11 @@ impl<Y, S> Exchange<Y, S> {
         {
             drop_rarely(value);
         }
-        if let Some(frame) = self.take_frame() {
-            drop_rarely(frame);
+        if let Some(frame) = self.frame.take() {
+            drop_rarely(ManuallyDrop::into_inner(frame));
         }
-        if let Some(error) = self.take_raised() {
-            drop_rarely(error);
+        if let Some(error) = self.raised.take() {
+            drop_rarely(ManuallyDrop::into_inner(error));
         }
         match self.brings.get() {
             Brings::Nothing | Brings::Next => {}

@@ -32,9 +32,9 @@ pub(crate) enum Paused<Y> {
     Waiting,
 }
 
-/// What a step of a frame takes in.
+/// What a step of a frame takes in: an [`Input`] without its value. (An error goes to a function of its own.)
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Brings {
+pub(crate) enum Takes {
     Next,
     /// There is a value in `sent`.
     Sent,
@@ -53,7 +53,7 @@ pub(crate) enum Stage {
     Returned,
     /// It has ended, and nothing is left of it.
     Ended,
-    /// It can't be stepped any more, and what it still holds is to be dropped: a panic has left it.
+    /// It has ended, or a panic has left it; what it still holds is to be dropped.
     Left,
     /// Its owner has let go of it, and nothing is left of it.
     Finalised,
@@ -83,7 +83,7 @@ pub(crate) struct Head<Y, S> {
 /// All of it is called with the head of a joint that the table is of.
 pub(crate) struct Table<Y, S> {
     /// Steps the generator without its chain, which is empty.
-    pub(crate) step: unsafe fn(NonNull<Head<Y, S>>, Brings, Option<&Waker>) -> Paused<Y>,
+    pub(crate) step: unsafe fn(NonNull<Head<Y, S>>, Takes, Option<&Waker>) -> Paused<Y>,
     /// The same with an error.
     pub(crate) throw: unsafe fn(NonNull<Head<Y, S>>, Error, Option<&Waker>) -> Paused<Y>,
     pub(crate) state: unsafe fn(NonNull<Head<Y, S>>) -> State,
@@ -114,22 +114,40 @@ impl<Y, S> Head<Y, S> {
         &self.stage
     }
 
+    /// Puts a value there for a step.
+    #[inline(always)]
+    pub(crate) fn bring(&self, value: S) -> Takes {
+        // SAFETY: not lent out: nobody else is here before a step begins.
+        let place = unsafe { &mut *self.sent.get() };
+        place.write(value);
+        Takes::Sent
+    }
+
     /// What came in, once.
     ///
     /// # Safety
     ///
-    /// `brings` is what the step was called with.
+    /// `takes` is what the step was called with.
     #[inline(always)]
-    pub(crate) unsafe fn take_input(&self, brings: Brings) -> Input<S> {
-        match brings {
-            Brings::Next => Input::Next,
-            Brings::Sent => {
-                // SAFETY: not lent out: nobody else is here while a step begins.
-                let place = unsafe { &*self.sent.get() };
-                // SAFETY: by the obligation there is one, and it is taken once.
-                Input::Send(unsafe { place.assume_init_read() })
-            }
+    pub(crate) unsafe fn take_input(&self, takes: Takes) -> Input<S> {
+        match takes {
+            Takes::Next => Input::Next,
+            // SAFETY: by the obligation.
+            Takes::Sent => Input::Send(unsafe { self.take_sent() }),
         }
+    }
+
+    /// The value that came in.
+    ///
+    /// # Safety
+    ///
+    /// It was [brought](Self::bring), and is taken once.
+    #[inline(always)]
+    pub(crate) unsafe fn take_sent(&self) -> S {
+        // SAFETY: not lent out: nobody else is here while a step begins.
+        let place = unsafe { &*self.sent.get() };
+        // SAFETY: by the obligation.
+        unsafe { place.assume_init_read() }
     }
 
     #[cold]
@@ -164,7 +182,7 @@ impl<Y, S> Frame<Y, S> {
         Self(head)
     }
 
-    /// One more owner.
+    /// One more owner. They are few, so that the count can't overflow: see SAFETY.md.
     #[inline(always)]
     pub(crate) fn share(&self) -> Self {
         let held = &self.head().held;
@@ -189,7 +207,7 @@ impl<Y, S> Frame<Y, S> {
         unsafe { self.head().table.as_ref() }
     }
 
-    /// Whether its delegator has given it up before anybody stepped it.
+    /// Whether its delegator has let go of it: a chain that still has it finds nothing there to step.
     #[inline(always)]
     pub fn is_finalised(&self) -> bool {
         self.head().stage.get() == Stage::Finalised
@@ -199,25 +217,20 @@ impl<Y, S> Frame<Y, S> {
     #[inline(always)]
     pub(crate) fn next(&self, waker: Option<&Waker>) -> Paused<Y> {
         // SAFETY: of this joint. Nothing is brought.
-        unsafe { (self.table().step)(self.0, Brings::Next, waker) }
+        unsafe { (self.table().step)(self.0, Takes::Next, waker) }
     }
 
     /// Steps it with anything.
     #[inline]
     pub(crate) fn step(&self, input: Input<S>, waker: Option<&Waker>) -> Paused<Y> {
-        let brings = match input {
-            Input::Next => Brings::Next,
-            Input::Send(value) => {
-                // SAFETY: not lent out: nobody else is here before a step begins.
-                let place = unsafe { &mut *self.head().sent.get() };
-                place.write(value);
-                Brings::Sent
-            }
+        let takes = match input {
+            Input::Next => Takes::Next,
+            Input::Send(value) => self.head().bring(value),
             // SAFETY: of this joint.
             Input::Throw(error) => return unsafe { (self.table().throw)(self.0, error, waker) },
         };
         // SAFETY: of this joint. What is brought was put there.
-        unsafe { (self.table().step)(self.0, brings, waker) }
+        unsafe { (self.table().step)(self.0, takes, waker) }
     }
 
     /// The error that it raised, and the value that it was sent and would not take.
@@ -304,6 +317,26 @@ impl<Y, S> Frame<Y, S> {
         shared
     }
 
+    /// How many it and those below it are.
+    pub(crate) fn len(&self) -> usize {
+        let mut len = 1;
+        let mut head = self.head();
+        while let Some(below) = pointee(&head.below) {
+            len += 1;
+            // SAFETY: the one above owns it, and is only looked at.
+            head = unsafe { below.as_ref() };
+        }
+        len
+    }
+
+    /// How many its own chain has.
+    pub(crate) fn chain_len(&self) -> usize {
+        let chain = self.take_chain();
+        let len = chain.as_ref().map_or(0, Self::len);
+        self.give_chain(chain);
+        len
+    }
+
     /// Whether it may be stepped.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.head().stage.get(), Stage::Idle | Stage::New)
@@ -337,6 +370,14 @@ impl<Y, S> Frame<Y, S> {
             _ => unsafe { (self.table().finish)(self.0) },
         }
     }
+}
+
+/// Where a frame points to, without owning it.
+fn pointee<Y, S>(frame: &Cell<Option<Frame<Y, S>>>) -> Option<NonNull<Head<Y, S>>> {
+    let taken = frame.take();
+    let pointer = taken.as_ref().map(Frame::pointer);
+    frame.set(taken);
+    pointer
 }
 
 impl<Y, S> Drop for Frame<Y, S> {

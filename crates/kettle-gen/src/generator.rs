@@ -82,8 +82,9 @@ pub trait Generator {
     ///
     /// # Errors
     ///
-    /// The error that left the body: this one, or the one that the body made of it. A generator that was not started
-    /// or has finished gives the error straight back; so does one that is running.
+    /// The error that left the body: this one, or the one that the body made of it. One that was not started ends with
+    /// it, as if its body had let it out (so one that says "finished" comes out as raised: see [`Error`]). One that has
+    /// finished gives the error back as it is, and one that is running as [`Error::refused`].
     fn throw(&mut self, error: Error) -> Result<Step<Self::Yield, Self::Return>, Error>;
 
     /// Asks the body to end, by raising [`Error::exit`] at its yield.

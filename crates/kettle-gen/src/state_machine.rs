@@ -180,7 +180,9 @@ impl<Y, S, F: Future, E: Ending<F::Output>> StacklessBody<Y, S, F, E> {
         }
         // Where nothing was handed out nobody waits to see errors.
         self.catches = false;
-        match exchange.untaken() {
+        let untaken = exchange.untaken();
+        exchange.leave();
+        match untaken {
             Some(Input::Throw(error)) => {
                 self.drop_future();
                 BodyStep::Raised(error.raised(), None)

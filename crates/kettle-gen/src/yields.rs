@@ -84,7 +84,8 @@ impl<'g, Y, S, T> TryYielder<'g, Y, S, T> {
     ///
     /// # Errors
     ///
-    /// The thrown error, or [`is_no_send`](Error::is_no_send) if a value was sent: it is dropped, and the iterator was not asked.
+    /// The thrown error, or [`is_no_send`](Error::is_no_send) if a value was sent: it is dropped, and the iterator was
+    /// not asked.
     #[inline(always)]
     pub fn try_yield_iter<I: IntoIterator<Item = Y>>(&mut self, iter: I) -> TryYieldIter<'_, 'g, Y, S, T, I::IntoIter> {
         TryYieldIter { yielder: self, iter: iter.into_iter(), waits: false }

@@ -7,6 +7,7 @@ use kettle_gen::{
 use std::future::{Future, pending, poll_fn};
 use std::mem::ManuallyDrop;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 
@@ -67,6 +68,69 @@ fn a_delegation_takes_the_place_of_another_that_was_dropped() -> Test {
     });
     assert_eq!(g.iter().by_ref().take(2).collect::<Vec<_>>(), [10, 11]);
     assert_eq!(g.resume()?, Step::Returned("end"));
+    Ok(())
+}
+
+/// Sends a value over an iterator and gives the iterator up before its error has ended the body.
+async fn refuse(y: &mut Yielder<'_, u32, Arc<()>>) {
+    let mut iterating = pin!(y.yield_iter(0..3));
+    let mut polls = 0;
+    poll_fn(|context| {
+        assert!(iterating.as_mut().poll(context).is_pending());
+        polls += 1;
+        if polls == 1 { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+}
+
+#[test]
+fn each_word_takes_the_place_of_an_error_that_was_dropped() -> Test {
+    let sent = Arc::new(());
+    let delegating = generator(async |y: &mut Yielder<u32, Arc<()>>| {
+        refuse(y).await;
+        y.yield_from(numbers()).await
+    });
+    let yielding = generator(async |y: &mut Yielder<u32, Arc<()>>| {
+        refuse(y).await;
+        y.yield_(10).await;
+        y.yield_(11).await;
+        "end"
+    });
+    let mut each: [BoxGenerator<'_, u32, Arc<()>, &str>; 2] = [boxed(delegating), boxed(yielding)];
+    for g in &mut each {
+        assert_eq!(g.resume()?, Step::Yielded(0));
+        assert_eq!(g.send(Arc::clone(&sent))?, Step::Yielded(10));
+        assert_eq!(Arc::strong_count(&sent), 1, "the value has gone with the error");
+        assert_eq!(g.resume()?, Step::Yielded(11));
+        assert_eq!(g.resume()?, Step::Returned("end"));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_delegation_dropped_after_an_error_leaves_nothing_to_wait_for() -> Test {
+    let sent = Arc::new(());
+    let mut g = generator(async |y: &mut Yielder<u32, Arc<()>>| {
+        refuse(y).await;
+        assert!(once(pin!(y.yield_from(numbers()))).await.is_pending());
+        pending::<()>().await;
+    });
+    g.resume()?;
+    assert!(g.send(Arc::clone(&sent)).is_err_and(|error| error.error().is_waiting()));
+    assert_eq!(Arc::strong_count(&sent), 1);
+    Ok(())
+}
+
+#[test]
+fn an_error_goes_out_although_its_word_was_dropped() -> Test {
+    let mut g = generator(async |y: &mut Yielder<u32, Arc<()>>| {
+        refuse(y).await;
+        pending::<()>().await;
+    });
+    g.resume()?;
+    let (error, value) = g.send(Arc::default()).expect_err("an iterator takes nothing").into_parts();
+    assert!(error.is_no_send() && value.is_some(), "{error}");
+    assert_eq!(g.state(), State::Finished);
     Ok(())
 }
 

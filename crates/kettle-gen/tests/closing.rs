@@ -320,3 +320,37 @@ fn a_forgotten_generator_runs_nothing() -> Test {
     assert_eq!(diary.read(), "");
     Ok(())
 }
+
+/// One that a plain resume makes raise an exit, below a delegator that handles it and yields.
+fn handled_exit() -> impl Generator<Yield = u32, Send = (), Return = ()> + Send {
+    try_generator(async |y: &mut TryYielder<u32>| {
+        let inner = try_generator(async |y: &mut TryYielder<u32>| {
+            y.try_yield(1).await?;
+            Err::<(), _>(Error::exit().into())
+        });
+        let error = y.try_yield_from(inner).await.expect_err("raised");
+        assert!(error.is_exit());
+        y.try_yield(5).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn an_exit_that_a_delegate_raises_by_itself_closes_nobody() -> Test {
+    let delegating = || generator(async |y: &mut Yielder<u32>| y.yield_from(handled_exit()).await);
+    let further = || try_generator(async |y: &mut TryYielder<u32>| Ok(y.try_yield_from(delegating()).await?));
+    let towers: [BoxGenerator<'_, u32>; 3] = [boxed(handled_exit()), boxed(delegating()), boxed(further())];
+    for mut g in towers {
+        assert_eq!(g.resume()?, Step::Yielded(1));
+        assert_eq!(g.resume()?, Step::Yielded(5));
+        assert_eq!(g.resume()?, Step::Returned(()));
+    }
+    let mut g = further();
+    assert_eq!(g.iter().collect::<Vec<_>>(), [1, 5]);
+    // What is then closed is closed as ever.
+    let mut g = further();
+    assert_eq!(g.iter().take(2).count(), 2);
+    assert_eq!(g.close()?, None);
+    assert_eq!(g.state(), State::Finished);
+    Ok(())
+}

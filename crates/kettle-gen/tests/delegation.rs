@@ -311,16 +311,76 @@ fn a_generator_that_delegates_to_itself_is_running() -> Test {
     Ok(())
 }
 
+/// Delegates in a body of each kind, one around the other, to an iterator.
+fn iterating<'g>(kinds: &[Kind]) -> BoxGenerator<'g, u8, String> {
+    let Some((kind, rest)) = kinds.split_first() else {
+        return local::boxed(generator(async |y: &mut Yielder<u8, String>| y.yield_iter(0..3).await));
+    };
+    let inner = iterating(rest);
+    match kind {
+        Kind::Plain => local::boxed(local::generator(async move |y| y.yield_from(inner).await)),
+        Kind::Try => local::boxed(local::try_generator(async move |y: &mut TryYielder<_, _>| {
+            Ok(y.try_yield_from(inner).await?)
+        })),
+        Kind::Shared => local::boxed(Rc::new(RefCell::new(inner))),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Plain,
+    Try,
+    Shared,
+}
+
 #[test]
 fn a_value_that_no_delegate_takes_comes_back_from_any_depth() -> Test {
+    const KINDS: [Kind; 3] = [Kind::Plain, Kind::Try, Kind::Shared];
+    fn refused(mut g: impl Generator<Yield = u8, Send = String, Return = ()>, kinds: &[Kind]) -> Test {
+        g.resume()?;
+        let (error, value) = g.send("mine".into()).expect_err("an iterator takes nothing").into_parts();
+        assert!(error.is_no_send(), "{kinds:?}: {error}");
+        assert_eq!(value.as_deref(), Some("mine"), "{kinds:?}");
+        assert_eq!(g.state(), State::Finished);
+        Ok(())
+    }
+    let mut towers = vec![vec![]];
+    for depth in 0..4 {
+        for kinds in &towers {
+            assert_eq!(kinds.len(), depth);
+            refused(iterating(kinds), kinds)?;
+            refused(local::generator(async move |y| y.yield_from(iterating(kinds)).await), kinds)?;
+            refused(
+                local::try_generator(async move |y: &mut TryYielder<_, _>| {
+                    Ok(y.try_yield_from(iterating(kinds)).await?)
+                }),
+                kinds,
+            )?;
+            let mut pinned = pin!(local::generator(async move |y| y.yield_from(iterating(kinds)).await));
+            refused(pinned.as_mut(), kinds)?;
+        }
+        towers = towers
+            .iter()
+            .flat_map(|kinds| KINDS.map(|kind| kinds.iter().copied().chain([kind]).collect::<Vec<_>>()))
+            .collect();
+    }
+    Ok(())
+}
+
+#[test]
+fn a_value_that_was_refused_is_not_given_back_when_a_delegator_has_gone_on() -> Test {
     let mut g = generator(async |y: &mut Yielder<u8, String>| {
-        y.yield_from(generator(async |y: &mut Yielder<u8, String>| y.yield_iter(0..3).await)).await;
+        let goes_on = try_generator(async |y: &mut kettle_gen::TryYielder<u8, String>| {
+            let iterating = generator(async |y: &mut Yielder<u8, String>| y.yield_iter(0..3).await);
+            assert!(y.try_yield_from(iterating).await.is_err_and(|error| error.is_no_send()));
+            y.yield_from(generator(async |_: &mut Yielder<u8, String>| ())).await;
+            Err::<(), _>("it saw that".into())
+        });
+        y.yield_from(goes_on).await;
     });
     g.resume()?;
-    let (error, value) = g.send("mine".into()).expect_err("an iterator takes nothing").into_parts();
-    assert!(error.is_no_send(), "{error}");
-    assert_eq!(value.as_deref(), Some("mine"));
-    assert_eq!(g.state(), State::Finished);
+    let (error, value) = g.send("taken".into()).expect_err("it raised").into_parts();
+    assert_eq!((error.to_string().as_str(), value), ("it saw that", None));
     Ok(())
 }
 

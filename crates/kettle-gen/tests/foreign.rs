@@ -5,10 +5,12 @@
 use futures::future::{join, join3, select};
 use futures::stream::FuturesUnordered;
 use kettle_gen::local::{self, BoxGenerator};
-use kettle_gen::{Error, Generator, State, Step, TryYielder, Yielder, generator, try_generator};
+use kettle_gen::{Error, Generator, SendError, State, Step, TryYielder, Yielder, generator, try_generator};
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 type Test = Result<(), Error>;
@@ -256,5 +258,60 @@ fn a_yield_that_is_not_awaited_does_nothing() -> Test {
     });
     assert_eq!(g.resume()?, Step::Yielded(4));
     assert_eq!(g.resume()?, Step::Returned(()));
+    Ok(())
+}
+
+/// A generator that asks its own box where it stands, when it is asked that.
+struct Introspective {
+    shelf: Shelf,
+    asking: Cell<bool>,
+    plain: u32,
+}
+
+type Shelf = Rc<RefCell<Option<Rc<BoxGenerator<'static, u32>>>>>;
+
+impl Generator for Introspective {
+    type Yield = u32;
+    type Send = ();
+    type Return = ();
+
+    fn resume(&mut self) -> Result<Step<u32, ()>, Error> {
+        self.plain += 1;
+        Ok(Step::Yielded(self.plain))
+    }
+
+    fn send(&mut self, (): ()) -> Result<Step<u32, ()>, SendError<()>> {
+        self.resume().map_err(SendError::from)
+    }
+
+    fn throw(&mut self, error: Error) -> Result<Step<u32, ()>, Error> {
+        Err(error)
+    }
+
+    fn close(&mut self) -> Result<Option<()>, Error> {
+        Ok(None)
+    }
+
+    fn state(&self) -> State {
+        if let Some(own) = &*self.shelf.borrow()
+            && !self.asking.replace(true)
+        {
+            assert_eq!(own.state(), State::Suspended);
+            self.asking.set(false);
+        }
+        // What is borrowed here is so still.
+        if self.plain == 0 { State::Created } else { State::Suspended }
+    }
+}
+
+#[test]
+fn a_generator_in_a_box_may_ask_its_box_where_it_stands() -> Test {
+    let shelf = Shelf::default();
+    let mut own = local::boxed(Introspective { shelf: Rc::clone(&shelf), asking: Cell::new(false), plain: 0 });
+    assert_eq!(own.resume()?, Step::Yielded(1));
+    let own = Rc::new(own);
+    *shelf.borrow_mut() = Some(Rc::clone(&own));
+    assert_eq!(own.state(), State::Suspended);
+    shelf.take();
     Ok(())
 }

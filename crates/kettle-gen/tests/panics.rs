@@ -2,11 +2,12 @@
 //! finished and is dropped once, innermost first.
 
 use kettle_gen::{
-    BoxGenerator, Error, Generator, State, Step, TryYielder, Yielder, boxed, generator, local, try_generator,
+    BoxGenerator, Error, Generator, SendError, State, Step, TryYielder, Yielder, boxed, generator, local, try_generator,
 };
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Mutex;
 
 type Test = Result<(), Error>;
@@ -368,4 +369,57 @@ fn a_sent_value_that_panics_when_it_is_dropped() -> Test {
     assert!(is_broken(|| g.send(drops.bomb('s'))));
     assert_eq!((g.state(), drops.read().as_str()), (State::Finished, "sb"));
     Ok(())
+}
+
+/// Breaks when it is asked for the `at`th time where it stands.
+struct Unspeakable {
+    at: u32,
+    asked: Cell<u32>,
+    _kept: Rc<()>,
+}
+
+impl Generator for Unspeakable {
+    type Yield = u32;
+    type Send = Rc<()>;
+    type Return = ();
+
+    fn resume(&mut self) -> Result<Step<u32, ()>, Error> {
+        Ok(Step::Yielded(1))
+    }
+
+    fn send(&mut self, _: Rc<()>) -> Result<Step<u32, ()>, SendError<Rc<()>>> {
+        Ok(Step::Yielded(2))
+    }
+
+    fn throw(&mut self, error: Error) -> Result<Step<u32, ()>, Error> {
+        Err(error)
+    }
+
+    fn close(&mut self) -> Result<Option<()>, Error> {
+        Ok(None)
+    }
+
+    fn state(&self) -> State {
+        self.asked.set(self.asked.get() + 1);
+        if self.asked.get() == self.at { broken() } else { State::Suspended }
+    }
+}
+
+#[test]
+fn a_panic_of_a_question_loses_neither_the_generator_nor_the_value() {
+    let kept = Rc::new(());
+    let make = |at| Unspeakable { at, asked: Cell::new(0), _kept: Rc::clone(&kept) };
+    assert!(is_broken(|| local::boxed(make(1))));
+    assert_eq!(Rc::strong_count(&kept), 1, "when it was put into a box");
+    assert!(is_broken(|| {
+        let mut g = local::generator(async |y: &mut local::Yielder<u32, Rc<()>>| y.yield_from(make(1)).await);
+        g.resume()
+    }));
+    assert_eq!(Rc::strong_count(&kept), 1, "when it was delegated to");
+    let mut g = local::boxed(make(2));
+    assert!(is_broken(|| g.send(Rc::clone(&kept))));
+    assert_eq!(Rc::strong_count(&kept), 2, "when it was sent its first value");
+    assert!(matches!(g.send(Rc::clone(&kept)), Ok(Step::Yielded(2))));
+    drop(g);
+    assert_eq!(Rc::strong_count(&kept), 1);
 }

@@ -53,5 +53,5 @@ fn every_short_script_runs_as_on_cpython() {
 
 #[test]
 fn scenarios_that_once_went_wrong_run_as_on_cpython() {
-    judge(CORPORA[4], 1);
+    judge(CORPORA[4], 2);
 }
