@@ -238,7 +238,7 @@ fn run<Y, S>(
     waker: Option<&Waker>,
     rest: &mut Option<Run<S>>,
 ) -> Option<Y> {
-    let guard = FinaliseOnPanic(chain);
+    let guard = FinishAllOnPanic(chain);
     let value = if matches!(input, Input::Next) {
         match resume(guard.0, waker) {
             Paused::Yielded(value) => Some(value),
@@ -411,7 +411,7 @@ fn close_all<Y, S>(innermost: Frame<Y, S>) {
 /// It is closed through those that it delegates to. If it ignores that, its delegate has lost its owner in turn.
 fn give_up<Y, S>(innermost: Option<Frame<Y, S>>) {
     let mut given_up = None;
-    let guard = FinaliseOnPanic(&mut given_up);
+    let guard = FinishAllOnPanic(&mut given_up);
     // A panic finalises this first: these are further in.
     let mut chain = Chain::of(innermost);
     while let Some(frame) = chain.take_outermost() {
@@ -430,7 +430,11 @@ fn give_up<Y, S>(innermost: Option<Frame<Y, S>>) {
 #[cold]
 #[inline(never)]
 fn finalise_all<Y, S>(innermost: Frame<Y, S>) {
-    drop(FinaliseOnPanic(&mut Some(innermost)));
+    let mut chain = Some(innermost);
+    let guard = FinishAllOnPanic(&mut chain);
+    while let Some(frame) = pop(guard.0) {
+        finalise(&frame);
+    }
 }
 
 /// Closes and drops a generator whose owner lets go of it, with its own chain.
@@ -510,15 +514,15 @@ pub(crate) fn stepped<Y, S, R>(
 }
 
 /// A panic of a delegate, or of a destructor of one, finishes all of the chain.
-struct FinaliseOnPanic<'c, Y, S>(&'c mut Option<Frame<Y, S>>);
+struct FinishAllOnPanic<'c, Y, S>(&'c mut Option<Frame<Y, S>>);
 
-impl<Y, S> Drop for FinaliseOnPanic<'_, Y, S> {
+impl<Y, S> Drop for FinishAllOnPanic<'_, Y, S> {
     #[cold]
     fn drop(&mut self) {
         while let Some(frame) = pop(self.0) {
-            // Should one panic, the rest is finalised while that unwinds.
-            let rest = FinaliseOnPanic(self.0);
-            finalise(&frame);
+            // Should one panic, the rest is finished while that unwinds.
+            let rest = FinishAllOnPanic(self.0);
+            frame.finish();
             mem::forget(rest);
         }
     }

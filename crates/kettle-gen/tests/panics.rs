@@ -423,3 +423,34 @@ fn a_panic_of_a_question_loses_neither_the_generator_nor_the_value() {
     drop(g);
     assert_eq!(Rc::strong_count(&kept), 1);
 }
+
+#[test]
+fn a_panic_of_the_innermost_runs_no_code_of_those_that_delegate_to_it() {
+    let drops = Drops::default();
+    let innermost = generator(async |y: &mut Yielder<u8>| {
+        y.yield_(1).await;
+        let _mark = drops.mark('a');
+        broken()
+    });
+    // This would end the process if it were told to end in the middle of the panic.
+    let unwraps = try_generator(async |y: &mut TryYielder<u8>| {
+        let _mark = drops.mark('b');
+        y.try_yield_from(innermost).await.expect("nothing is raised");
+        Ok(())
+    });
+    let ignores = try_generator(async |y: &mut TryYielder<u8>| {
+        let _mark = drops.mark('c');
+        _ = y.try_yield_from(unwraps).await;
+        let _mark = drops.mark('x');
+        Ok(())
+    });
+    let mut root = try_generator(async |y: &mut TryYielder<u8>| {
+        let _mark = drops.mark('d');
+        _ = y.try_yield_from(ignores).await;
+        Ok(())
+    });
+    assert!(matches!(root.next(), Some(Ok(1))));
+    assert!(is_broken(|| root.next()));
+    assert_eq!(drops.read(), "abcd");
+    assert_eq!(root.state(), State::Finished);
+}
