@@ -4,7 +4,7 @@ use crate::body::FiberBody;
 use crate::class::{Class, DEFAULT_STACK_SIZE, Reason, StackError};
 use crate::coroutine::Coroutine;
 use crate::scoped::Scoped;
-use crate::stack::Stack;
+use crate::stack::{Stack, Stacks};
 use crate::yielder::Yielder;
 use kettle_gen::{BoxError, Error};
 
@@ -212,7 +212,7 @@ impl Builder {
     }
 
     fn stack(self) -> Result<Stack, Reason> {
-        Stack::new(Class::of(self.stack_size)?, self.name)
+        Stacks::of_class(Class::of(self.stack_size)?).take_or("coroutine", self.name)
     }
 }
 

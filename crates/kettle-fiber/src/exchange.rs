@@ -130,12 +130,10 @@ impl Flight {
 
 impl<Y, S> Exchange<Y, S> {
     pub(crate) fn new(entry: Entry, place: Place) -> Self {
+        let link = Link::new(entry);
+        link.lie_on(place);
         Self {
-            link: Link::new(
-                entry,
-                #[cfg(kettle_asan)]
-                place,
-            ),
+            link,
             value: UnsafeCell::new(MaybeUninit::uninit()),
             sent: UnsafeCell::new(MaybeUninit::uninit()),
             thrown: Cell::new(None),

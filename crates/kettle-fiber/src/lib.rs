@@ -32,8 +32,10 @@
 //! # Modules, in reading order
 //!
 //! System calls (`memory`), sizes (`class`), overflows (`overflow`), the stacks of one size (`slab`) and of a thread
-//! ([`pool`]), one stack (`stack`); how a stack is left for another one (`link`, `switch`); how body and resumer meet
-//! (`exchange`, `yielder`); the body (`body`), its owners (`coroutine`, `scoped`) and makers (`builder`).
+//! ([`pool`]), one stack ([`stack`]); how a stack is left for another one ([`link`], [`switch`]); how body and resumer
+//! meet (`exchange`, `yielder`); the body (`body`), its owners (`coroutine`, `scoped`) and makers (`builder`).
+//!
+//! [`stack`], [`link`] and [`switch`] are for those who write runtimes; users of coroutines don't need them.
 #![warn(missing_debug_implementations)]
 
 #[cfg(not(all(
@@ -48,9 +50,9 @@ mod class;
 mod overflow;
 mod slab;
 pub mod pool;
-mod stack;
-mod link;
-mod switch;
+pub mod stack;
+pub mod link;
+pub mod switch;
 mod exchange;
 mod yielder;
 mod body;

@@ -13,8 +13,9 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// What a stack's header says to this module: the name's bytes. Lies at an address that the chunk's owner computes.
-pub(crate) type FindName = unsafe fn(slot: usize, size: usize) -> Option<&'static [u8]>;
+/// What a stack's header says to this module: what its user is (`coroutine`, `task`), and its name's bytes. Lies at an
+/// address that the chunk's owner computes.
+pub(crate) type FindName = unsafe fn(slot: usize, size: usize) -> (&'static str, Option<&'static [u8]>);
 
 /// One chunk of stacks. Nodes are never freed; `start` is 0 in one that is vacant.
 struct Node {
@@ -161,9 +162,11 @@ fn report(slot: usize, size: usize) -> ! {
     // SAFETY: stored by `install` before the handler, from a `FindName`.
     let find_name = unsafe { std::mem::transmute::<*mut (), FindName>(find_name) };
     // SAFETY: the stack is in use: it is the one that overflowed.
-    let name = unsafe { find_name(slot, size) };
+    let (user, name) = unsafe { find_name(slot, size) };
     let mut digits = [0_u8; 20];
-    write(b"\nstack of coroutine ");
+    write(b"\nstack of ");
+    write(user.as_bytes());
+    write(b" ");
     match name {
         Some(name) => {
             write(b"`");

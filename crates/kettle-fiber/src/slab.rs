@@ -29,6 +29,8 @@ const FIRST_CHUNK: usize = if cfg!(kettle_stress) { 1 } else { 16 };
 pub(crate) struct Slab {
     class: Class,
     keep: Cell<usize>,
+    /// How many runtimes give memory back themselves, when they have nothing else to do.
+    deferred: Cell<usize>,
     hot: RefCell<Vec<usize>>,
     cold: RefCell<Vec<usize>>,
     chunks: RefCell<Vec<Chunk>>,
@@ -61,6 +63,7 @@ impl Slab {
         Self {
             class,
             keep: Cell::new(keep),
+            deferred: Cell::new(0),
             hot: RefCell::default(),
             cold: RefCell::default(),
             chunks: RefCell::default(),
@@ -97,10 +100,41 @@ impl Slab {
         self.in_use.set(self.in_use.get() - 1);
         let mut hot = self.hot.borrow_mut();
         hot.push(slot);
-        // A quarter more than are kept: they cool together.
-        if hot.len() > self.keep.get() + self.keep.get() / 4 {
-            self.cool_surplus(&mut hot);
+        if hot.len() > self.most_hot() && self.deferred.get() == 0 {
+            self.cool_oldest(&mut hot, usize::MAX);
         }
+    }
+
+    /// A quarter more than are kept: they cool together.
+    #[inline]
+    fn most_hot(&self) -> usize {
+        self.keep.get() + self.keep.get() / 4
+    }
+
+    /// From now on free stacks keep their memory until [`cool`](Self::cool) is called, until
+    /// [`undefer`](Self::undefer) is.
+    pub(crate) fn defer(&self) {
+        self.deferred.set(self.deferred.get() + 1);
+    }
+
+    /// The end of [`defer`](Self::defer).
+    pub(crate) fn undefer(&self) {
+        self.deferred.set(self.deferred.get() - 1);
+        if self.deferred.get() == 0 {
+            self.cool(usize::MAX);
+        }
+    }
+
+    /// Gives back the memory of at most so many free stacks, if there are more of those than are kept. Whether that was
+    /// not all.
+    #[inline]
+    pub(crate) fn cool(&self, most: usize) -> bool {
+        let mut hot = self.hot.borrow_mut();
+        if hot.len() <= self.most_hot() {
+            return false;
+        }
+        self.cool_oldest(&mut hot, most);
+        hot.len() > self.keep.get()
     }
 
     #[cold]
@@ -139,12 +173,13 @@ impl Slab {
         }
     }
 
-    /// Gives back the memory of those that are free and not kept: those that were used last are at the end, and stay.
+    /// Gives back the memory of at most so many that are free and not kept: those that were used last are at the end, and
+    /// stay.
     ///
     /// Neighbours go in one call, their guards too, which survive it: a call costs as much as ten pages do.
     #[cold]
-    fn cool_surplus(&self, hot: &mut Vec<usize>) {
-        let surplus = hot.len().saturating_sub(self.keep.get());
+    fn cool_oldest(&self, hot: &mut Vec<usize>, most: usize) {
+        let surplus = hot.len().saturating_sub(self.keep.get()).min(most);
         let mut cold = self.cold.borrow_mut();
         let first = cold.len();
         cold.extend(hot.drain(..surplus));
@@ -161,7 +196,7 @@ impl Slab {
     /// Sets how many free stacks keep their memory, and gives back that of the others.
     pub(crate) fn keep(&self, most: usize) {
         self.keep.set(most);
-        self.cool_surplus(&mut self.hot.borrow_mut());
+        self.cool_oldest(&mut self.hot.borrow_mut(), usize::MAX);
     }
 
     pub(crate) fn count(&self) -> Count {

@@ -1,4 +1,4 @@
-//! Owns one stack: from when a coroutine is made to when it has ended.
+//! Owns one stack: from when a coroutine or a task is made to when it has ended.
 //!
 //! ```text
 //!   end ─────────── multiple of the stack's size
@@ -16,7 +16,7 @@
 //! Without the colour all stacks' tops, where a suspended coroutine keeps what a switch touches, would compete for the
 //! same few sets of the cache: page-aligned ones cost 8.0 ns a switch with 1,000 coroutines, coloured ones 6.4.
 
-use crate::class::{Class, Reason};
+use crate::class::{Class, Reason, StackError};
 use crate::memory;
 use crate::pool;
 use crate::slab::Slab;
@@ -34,36 +34,92 @@ const COLOURS: usize = 32;
 /// What lies above a stack's first frame.
 #[repr(align(64))]
 struct Header {
+    user: &'static str,
     name: Option<Box<str>>,
+}
+
+/// The stacks of one size that this thread has: those that are free, and room for more.
+#[derive(Clone, Debug)]
+pub struct Stacks {
+    slab: Rc<Slab>,
+}
+
+impl Stacks {
+    /// Those of a size in bytes, guard page included; it is rounded up to a power of two.
+    ///
+    /// # Errors
+    ///
+    /// If there can't be stacks of that size: none of 0 bytes, and none larger than the machine's memory.
+    pub fn of_size(bytes: usize) -> Result<Self, StackError<()>> {
+        Ok(Self::of_class(Class::of(bytes).map_err(|reason| StackError::new(reason, ()))?))
+    }
+
+    #[inline]
+    pub(crate) fn of_class(class: Class) -> Self {
+        Self { slab: pool::slab(class, find_name) }
+    }
+
+    /// The size of each in bytes, guard page included.
+    pub fn size(&self) -> usize {
+        self.slab.size()
+    }
+
+    /// From now on stacks of this size keep their memory when they are given back, until [`cool`](Self::cool) is called:
+    /// for runtimes, that do so when they have nothing else to do. Ends with [`undefer`](Self::undefer).
+    pub fn defer(&self) {
+        self.slab.defer();
+    }
+
+    /// The end of [`defer`](Self::defer). Memory is given back at once again, and what has been kept meanwhile now.
+    pub fn undefer(&self) {
+        self.slab.undefer();
+    }
+
+    /// Gives back the memory of at most so many free stacks, if there are more of those than are kept. Whether that was
+    /// not all.
+    #[inline]
+    pub fn cool(&self, most: usize) -> bool {
+        self.slab.cool(most)
+    }
+
+    /// Takes one, the one that was used last if there is one. If it overflows, `user` and `name` say whose it is:
+    /// "stack of task `fetch` overflowed".
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses memory, address space or a guard page. Those that are in use go on working.
+    #[inline]
+    pub fn take(&self, user: &'static str, name: Option<Box<str>>) -> Result<Stack, StackError<()>> {
+        self.take_or(user, name).map_err(|reason| StackError::new(reason, ()))
+    }
+
+    #[inline]
+    pub(crate) fn take_or(&self, user: &'static str, name: Option<Box<str>>) -> Result<Stack, Reason> {
+        let slot = self.slab.take()?;
+        // SAFETY: the stack is ours and unused; the header lies in its top page, aligned to a line.
+        unsafe { header(slot, self.slab.size()).write(Header { user, name }) };
+        Ok(Stack { slot, slab: Rc::clone(&self.slab) })
+    }
 }
 
 /// A stack in use. Goes back to its slab when dropped.
 #[derive(Debug)]
-pub(crate) struct Stack {
+pub struct Stack {
     slot: usize,
     slab: Rc<Slab>,
 }
 
 /// Where a stack lies.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub struct Place {
     lowest: usize,
     size: usize,
 }
 
 impl Stack {
+    /// The address below which the stack is its user's: the beginning of a cache line, and so a multiple of 16.
     #[inline]
-    pub(crate) fn new(class: Class, name: Option<Box<str>>) -> Result<Self, Reason> {
-        let slab = pool::slab(class, find_name);
-        let slot = slab.take()?;
-        // SAFETY: the stack is ours and unused; the header lies in its top page, aligned to a line.
-        unsafe { header(slot, class.size()).write(Header { name }) };
-        Ok(Self { slot, slab })
-    }
-
-    /// The address below which the stack is its user's: the beginning of a line.
-    #[inline]
-    pub(crate) fn top(&self) -> usize {
+    pub fn top(&self) -> usize {
         header(self.slot, self.size()) as usize
     }
 
@@ -74,26 +130,27 @@ impl Stack {
         address as *mut V
     }
 
+    /// Where it lies.
     #[inline]
-    pub(crate) fn place(&self) -> Place {
+    pub fn place(&self) -> Place {
         Place { lowest: self.slot, size: self.size() }
     }
 
     /// Bytes of address space, guard page included.
     #[inline]
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.slab.size()
     }
 
     /// The most bytes that any coroutine has used of it since its memory was last given back; whole pages.
-    pub(crate) fn used(&self) -> usize {
+    pub fn used(&self) -> usize {
         let guard = memory::page();
         let (lowest, len) = (self.slot + guard, self.size() - guard);
         lowest + len - memory::lowest_resident(lowest, len)
     }
 
-    /// The coroutine's name.
-    pub(crate) fn name(&self) -> Option<&str> {
+    /// The name that its user has.
+    pub fn name(&self) -> Option<&str> {
         let header = header(self.slot, self.size());
         // SAFETY: written by `new`, and dropped with the stack.
         unsafe { (*header).name.as_deref() }
@@ -102,7 +159,7 @@ impl Stack {
 
 impl Place {
     /// Whether an address lies on it.
-    pub(crate) fn contains(self, address: usize) -> bool {
+    pub fn contains(self, address: usize) -> bool {
         address.wrapping_sub(self.lowest) < self.size
     }
 
@@ -132,12 +189,13 @@ fn header(slot: usize, size: usize) -> *mut Header {
     (slot + size - colour - size_of::<Header>()) as *mut Header
 }
 
-/// For the overflow handler: the name in the header of a stack that is in use.
+/// For the overflow handler: what is in the header of a stack that is in use.
 ///
 /// # Safety
 ///
 /// The slot is one of a stack of this size that is in use.
-unsafe fn find_name(slot: usize, size: usize) -> Option<&'static [u8]> {
+unsafe fn find_name(slot: usize, size: usize) -> (&'static str, Option<&'static [u8]>) {
     // SAFETY: a stack in use has a header; the process ends before it goes.
-    unsafe { (*header(slot, size)).name.as_deref().map(str::as_bytes) }
+    let header = unsafe { &*header(slot, size) };
+    (header.user, header.name.as_deref().map(str::as_bytes))
 }

@@ -20,7 +20,8 @@
 //! Both directions jump. A `call` one way and a `ret` the other is as fast where a body yields from its own frame, but
 //! the processor predicts a `ret` by the calls that it has seen, and below a recursion that yields those are others.
 //!
-//! A word goes along each way. What it means is for those who switch.
+//! A word goes along each way. What it means is for those who switch: the coroutines of this crate, and runtimes, whose
+//! tasks have links of their own.
 //!
 //! A coroutine's first function is called by a trampoline, which tells unwinders how to go on into the resumer: so
 //! backtraces show it, and debuggers. Panics don't pass: the first function catches them.
@@ -49,7 +50,7 @@ use crate::link::{Link, StackPointer};
 ///
 /// `top` is a multiple of 16, and the stack below it is unused and has room for a few words.
 #[inline(always)]
-pub(crate) unsafe fn prepare(top: *mut ()) -> StackPointer {
+pub unsafe fn prepare(top: *mut ()) -> StackPointer {
     // SAFETY: by the obligation.
     unsafe { arch::prepare(top) }
 }
@@ -62,7 +63,7 @@ pub(crate) unsafe fn prepare(top: *mut ()) -> StackPointer {
 /// 2. `link` is its link, and valid. It has not ended.
 /// 3. It runs on the thread that it was first resumed on.
 #[inline(always)]
-pub(crate) unsafe fn resume(stack: StackPointer, link: *const Link, word: usize) -> (usize, StackPointer) {
+pub unsafe fn resume(stack: StackPointer, link: *const Link, word: usize) -> (usize, StackPointer) {
     #[cfg(kettle_asan)]
     // SAFETY: valid by obligation 2; the switch follows.
     let left = unsafe { asan::resume(&*link) };
@@ -76,6 +77,13 @@ pub(crate) unsafe fn resume(stack: StackPointer, link: *const Link, word: usize)
     back
 }
 
+/// Says that a coroutine will be resumed soon, from this stack pointer on: of a stack that has gone cold, what a resume
+/// touches first is fetched meanwhile. Any address will do.
+#[inline(always)]
+pub fn expect(stack: StackPointer) {
+    arch::expect(stack);
+}
+
 /// Leaves a coroutine, with a word for its resumer. Gives the word of the next resume.
 ///
 /// # Safety
@@ -83,7 +91,7 @@ pub(crate) unsafe fn resume(stack: StackPointer, link: *const Link, word: usize)
 /// `link` is that of a coroutine that is being resumed, on whose stack, or on one of a coroutine that it has resumed, this
 /// runs.
 #[inline(always)]
-pub(crate) unsafe fn suspend(link: *const Link, word: usize) -> usize {
+pub unsafe fn suspend(link: *const Link, word: usize) -> usize {
     #[cfg(kettle_asan)]
     // SAFETY: valid by the obligation; the switch follows.
     let left = unsafe { asan::suspend(&*link) };
@@ -103,7 +111,7 @@ pub(crate) unsafe fn suspend(link: *const Link, word: usize) -> usize {
 ///
 /// `link` is the one that it was called with.
 #[inline(always)]
-pub(crate) unsafe fn begin(link: *const Link) {
+pub unsafe fn begin(link: *const Link) {
     #[cfg(kettle_asan)]
     // SAFETY: by the obligation; nothing has run on this stack.
     unsafe {
@@ -118,7 +126,7 @@ pub(crate) unsafe fn begin(link: *const Link) {
 ///
 /// As of `suspend`, and called by the first function. Nothing that has to be dropped is left on its stack.
 #[inline(always)]
-pub(crate) unsafe fn end(link: *const Link, word: usize) -> ! {
+pub unsafe fn end(link: *const Link, word: usize) -> ! {
     #[cfg(kettle_asan)]
     // SAFETY: valid by the obligation; the last switch follows.
     unsafe {

@@ -116,6 +116,20 @@ pub(super) unsafe fn end(link: *const Link, word: usize) -> ! {
     }
 }
 
+#[inline(always)]
+pub(super) fn expect(stack: StackPointer) {
+    // SAFETY: a hint, at any address.
+    unsafe {
+        asm!(
+            // What is saved, and the variables of the frame that goes on.
+            "prfm pldl1keep, [{stack}]",
+            "prfm pldl1keep, [{stack}, #64]",
+            stack = in(reg) stack,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+}
+
 /// Where a first resume comes to: calls the first function.
 ///
 /// Its frame is the last one of the coroutine's stack, and what it says to an unwinder is where the resumer is: `x29` is

@@ -145,6 +145,20 @@ pub(super) unsafe fn end(link: *const Link, word: usize) -> ! {
     }
 }
 
+#[inline(always)]
+pub(super) fn expect(stack: StackPointer) {
+    // SAFETY: a hint, at any address.
+    unsafe {
+        asm!(
+            // The frame that goes on, and what is saved below it; its variables above.
+            "prefetcht0 [{stack} - 8]",
+            "prefetcht0 [{stack} + 56]",
+            stack = in(reg) stack,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+}
+
 /// Where a first resume comes to: calls the first function.
 ///
 /// Its frame is the last one of the coroutine's stack, and what it says to an unwinder is where the resumer is: `rbp` is
