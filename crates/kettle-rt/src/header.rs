@@ -1,0 +1,241 @@
+//! Owns the header of a task: what the scheduler knows of it, in one or two cache lines away from its stack.
+//!
+//! It begins with the switch's link, and lies at the beginning of a block of `cells`; the task's function follows it, and
+//! later its result. A [`TaskRef`] is a plain pointer to it, and these have one each, or count for each: the loop, from
+//! when the task is made until it has ended; every handle. With the last of them the block goes back. Whoever else has
+//! one (the ready queue, the driver by a token, a timer, who waits for its end) has it only while the loop does.
+//!
+//! The unsafe code of this module is reading headers through those pointers.
+
+use crate::cells::{Cells, Size};
+use crate::remote::Remote;
+use kettle_driver::TimerKey;
+use kettle_fiber::link::{Link, StackPointer};
+use kettle_fiber::stack::Stack;
+use std::any::Any;
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// In the ready queue, and has not run: it has no stack.
+    Created,
+    /// In the ready queue.
+    Ready,
+    /// Being resumed.
+    Running,
+    /// Waiting for whoever wakes it: a timer, another task's end, an unpark.
+    Waiting,
+    /// Waiting for the completion of its operation, and nothing else resumes it: the kernel has its buffers (S3).
+    Operating,
+    /// Its function has returned, panicked or been unwound, or was never called. Its result is in its place.
+    Ended,
+}
+
+/// What can be true of a task in any state.
+#[derive(Clone, Copy)]
+pub(crate) struct Flags(u8);
+
+impl Flags {
+    /// It is to end. Set by `Loop::cancel`, cleared never.
+    pub(crate) const CANCELLED: Self = Self(1);
+    /// Its timer went off. Set by the loop, cleared by who set the timer.
+    pub(crate) const TIMED_OUT: Self = Self(2);
+    /// It waits for what must have ended before it goes on, cancelled or not. Set and cleared by itself.
+    pub(crate) const SHIELDED: Self = Self(4);
+    /// It has been told so by an error: next time it is unwound. Set by itself, cleared never.
+    pub(crate) const TOLD: Self = Self(16);
+    /// It has ended by a panic. Set by itself, cleared never.
+    pub(crate) const PANICKED: Self = Self(8);
+}
+
+/// What is known of a task's function and result at compile time.
+pub(crate) struct Vtable {
+    pub(crate) size: Size,
+    /// Calls the function, unless the task is cancelled, and puts its result in its place. On the task's stack.
+    pub(crate) run: unsafe fn(TaskRef),
+    /// Drops the function of a task that was not started, and makes this panic its result.
+    pub(crate) fail: unsafe fn(TaskRef, Box<dyn Any + Send>),
+    /// Moves the result out to a place of its type.
+    pub(crate) take_result: unsafe fn(TaskRef, *mut ()),
+    pub(crate) drop_result: unsafe fn(TaskRef),
+}
+
+/// What few tasks have.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) name: Option<Box<str>>,
+    /// In bytes; 0 is the loop's own.
+    pub(crate) stack_size: usize,
+    /// How other threads find it; made when it is first asked for.
+    pub(crate) remote: Option<Arc<Remote>>,
+}
+
+/// The tasks of a scope: how many have not ended, and who waits for that.
+#[derive(Debug, Default)]
+pub(crate) struct Family {
+    pub(crate) running: Cell<usize>,
+    pub(crate) parent: Cell<Option<TaskRef>>,
+    /// Whether one has panicked with nobody to hear.
+    pub(crate) unheard: Cell<bool>,
+}
+
+/// See the module.
+// `resumer` and `entry` of the link are its first words: `cells` relies on the second one not being 0.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) link: Link,
+    pub(crate) stack_pointer: Cell<StackPointer>,
+    /// How an operation went; or who waits for an end.
+    pub(crate) outcome: Cell<i32>,
+    pub(crate) state: Cell<State>,
+    flags: Cell<Flags>,
+    /// Whether the result is still in its place.
+    pub(crate) has_result: Cell<bool>,
+    /// The loop, until the task has ended, and the handles.
+    owners: Cell<u32>,
+    pub(crate) vtable: &'static Vtable,
+    cells: NonNull<Cells>,
+    pub(crate) stack: Cell<Option<Stack>>,
+    /// The task that waits for the end of this one.
+    pub(crate) joiner: Cell<Option<TaskRef>>,
+    /// The scope that it is of, which waits for it.
+    pub(crate) family: Cell<Option<NonNull<Family>>>,
+    pub(crate) timer: Cell<Option<TimerKey>>,
+    rare: Cell<Option<Box<Rare>>>,
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskRef(NonNull<Header>);
+
+impl Header {
+    pub(crate) fn new(link: Link, vtable: &'static Vtable, cells: NonNull<Cells>, rare: Option<Box<Rare>>) -> Self {
+        Self {
+            link,
+            stack_pointer: Cell::new(ptr::null_mut()),
+            outcome: Cell::new(0),
+            state: Cell::new(State::Created),
+            flags: Cell::new(Flags(0)),
+            has_result: Cell::new(false),
+            owners: Cell::new(1),
+            vtable,
+            cells,
+            stack: Cell::new(None),
+            joiner: Cell::new(None),
+            family: Cell::new(None),
+            timer: Cell::new(None),
+            rare: Cell::new(rare),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, flag: Flags) -> bool {
+        self.flags.get().0 & flag.0 != 0
+    }
+
+    pub(crate) fn set(&self, flag: Flags) {
+        self.flags.set(Flags(self.flags.get().0 | flag.0));
+    }
+
+    pub(crate) fn clear(&self, flag: Flags) {
+        self.flags.set(Flags(self.flags.get().0 & !flag.0));
+    }
+
+    /// Whether there is a handle, beside the loop.
+    pub(crate) fn has_handle(&self) -> bool {
+        self.owners.get() > 1
+    }
+
+    /// Whether the task has what few have.
+    #[inline]
+    pub(crate) fn has_rare(&self) -> bool {
+        // SAFETY: nobody writes it meanwhile.
+        unsafe { &*self.rare.as_ptr() }.is_some()
+    }
+
+    /// Looks at what few tasks have, or changes it. It is made if it isn't there.
+    pub(crate) fn with_rare<T>(&self, f: impl FnOnce(&mut Rare) -> T) -> T {
+        let mut rare = self.rare.take().unwrap_or_default();
+        let result = f(&mut rare);
+        self.rare.set(Some(rare));
+        result
+    }
+
+    #[inline]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.get() == State::Ended
+    }
+}
+
+impl TaskRef {
+    /// A reference to a task.
+    ///
+    /// # Safety
+    ///
+    /// A header lies there for as long as the reference is used.
+    #[inline]
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    #[inline]
+    pub(crate) fn header(self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// One more owner.
+    #[inline]
+    pub(crate) fn share(self) {
+        self.owners.set(self.owners.get() + 1);
+    }
+
+    /// One owner less; the last one gives the block back, with the result that nobody has taken.
+    ///
+    /// # Safety
+    ///
+    /// The caller is an owner, and does not use this reference any more.
+    #[inline]
+    pub(crate) unsafe fn let_go(self) {
+        let owners = self.owners.get() - 1;
+        self.owners.set(owners);
+        if owners == 0 {
+            // SAFETY: nobody else has it.
+            unsafe { self.free() };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Nobody else has it.
+    unsafe fn free(self) {
+        // Also if dropping the result panics.
+        struct Block(TaskRef);
+        impl Drop for Block {
+            fn drop(&mut self) {
+                let (cells, size) = (self.0.cells, self.0.vtable.size);
+                // SAFETY: nobody else has it.
+                unsafe { self.0.0.drop_in_place() };
+                // SAFETY: taken from these cells, of this size, and nobody uses it any more.
+                unsafe { Cells::give(cells, self.0.0.cast(), size) };
+            }
+        }
+        let block = Block(self);
+        if self.has_result.replace(false) {
+            // SAFETY: there is one.
+            unsafe { (block.0.vtable.drop_result)(self) };
+        }
+    }
+}
+
+impl std::ops::Deref for TaskRef {
+    type Target = Header;
+
+    #[inline(always)]
+    fn deref(&self) -> &Header {
+        // SAFETY: by the obligation of `new`; all that changes in a header is in a cell.
+        unsafe { self.0.as_ref() }
+    }
+}

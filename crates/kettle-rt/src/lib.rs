@@ -1,0 +1,53 @@
+//! Tasks as fibers on one event loop: plain sequential code, with ordinary stacks and borrowed buffers, a million at a
+//! time. For Linux on x86_64 and aarch64.
+//!
+//! ```
+//! use kettle_rt::{EventLoop, sleep, spawn};
+//! use std::time::Duration;
+//!
+//! let said = EventLoop::new()?.run(|| {
+//!     let kettle = spawn(|| {
+//!         sleep(Duration::from_millis(2));
+//!         "it whistles"
+//!     });
+//!     // Meanwhile, television.
+//!     kettle.join().unwrap()
+//! });
+//! assert_eq!(said, "it whistles");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! A task has a stack of its own and never changes its thread, so what it holds need not be `Send`, and nothing that it
+//! shares with others of its loop needs a lock. It runs until it waits. Each place where it may wait is a *checkpoint*, and
+//! says so in its documentation; there, a task that was cancelled is unwound.
+//!
+//! # Modules, in reading order
+//!
+//! Memory for tasks (`cells`), how other threads find one (`remote`), what the loop knows of one (`header`); `cancelled`; the
+//! loop itself (`event_loop`), what runs on it (`task`), what that waits for (`wait`, `operation`); how it is
+//! named (`thread`) and waited for (`join`, `scope`), several of them (`group`), and the face of it all (`run`).
+#![warn(missing_debug_implementations)]
+
+mod cells;
+mod remote;
+mod header;
+mod cancelled;
+mod event_loop;
+mod task;
+mod wait;
+mod operation;
+mod thread;
+mod join;
+mod scope;
+mod group;
+mod run;
+
+pub use cancelled::Cancelled;
+pub use group::{Task, TaskGroup};
+pub use join::{Builder, JoinHandle, spawn};
+pub use kettle_driver as driver;
+pub use operation::{Outcome, cancelled, checkpoint, close, operate};
+pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};
+pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use thread::{Thread, ThreadId, current, park, park_timeout};
+pub use wait::{sleep, sleep_until, yield_now};

@@ -1,0 +1,143 @@
+//! Owns the event loop's face: making one, and running it.
+
+use crate::event_loop::{self, Loop};
+use crate::group::TaskGroup;
+use crate::join::{Builder, JoinHandle};
+use crate::task;
+use kettle_driver::{Choice, Config, Driver};
+use std::fmt;
+use std::io;
+use std::panic::resume_unwind;
+
+/// The stack that a task gets if it asks for none: 64 KiB, of which it uses what it touches.
+pub const DEFAULT_STACK_SIZE: usize = kettle_fiber::DEFAULT_STACK_SIZE;
+
+/// The stack of the first task, on which a program's `main` finds itself: 1 MiB, unless the loop's tasks get more.
+pub const ROOT_STACK_SIZE: usize = 1024 * 1024;
+
+/// A loop that runs tasks and tells them when what they wait for has happened. One for each thread that has tasks.
+///
+/// It is the tutorial's event scheduler. The three parts by their names:
+///
+/// ```
+/// use kettle_rt::{EventLoop, Task, TaskGroup};
+///
+/// let kettle = Task::new(|| "the water boils");
+/// let tasks = TaskGroup::from([kettle]);
+/// let results = EventLoop::new()?.run(tasks);
+/// assert_eq!(results, ["the water boils"]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct EventLoop {
+    inner: Loop,
+}
+
+/// What an event loop is to be like.
+#[derive(Clone, Debug)]
+pub struct LoopBuilder {
+    driver: Config,
+    stack_size: usize,
+}
+
+impl LoopBuilder {
+    /// How the driver is to work.
+    pub fn driver(mut self, config: Config) -> Self {
+        self.driver = config;
+        self
+    }
+
+    /// The size of a task's stack in bytes, guard page included, where the task does not say; rounded up to a power of two.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = bytes;
+        self
+    }
+
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// What the driver says if there can't be one; a size of stack that can't be had.
+    pub fn build(self) -> io::Result<EventLoop> {
+        Ok(EventLoop { inner: Loop::new(Driver::with(self.driver).map_err(io::Error::other)?, self.stack_size)? })
+    }
+}
+
+/// What an event loop can begin with: a function, or a [`TaskGroup`].
+pub trait Root {
+    /// What it gives.
+    type Output;
+
+    /// Runs it, as a task of the loop.
+    fn run(self) -> Self::Output;
+}
+
+impl<T, F: FnOnce() -> T> Root for F {
+    type Output = T;
+
+    fn run(self) -> T {
+        self()
+    }
+}
+
+impl<T: 'static> Root for TaskGroup<T> {
+    type Output = Vec<T>;
+
+    fn run(self) -> Vec<T> {
+        self.join_all()
+    }
+}
+
+impl EventLoop {
+    /// An event loop with the best driver that this machine has; `KETTLE_DRIVER=uring` or `epoll` forces one.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or not the one that is asked for; the message says why.
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// One that is made to measure.
+    pub fn builder() -> LoopBuilder {
+        LoopBuilder { driver: Config::default(), stack_size: DEFAULT_STACK_SIZE }
+    }
+
+    /// Which driver runs, and why the other one doesn't.
+    pub fn driver(&self) -> Choice {
+        self.inner.choice()
+    }
+
+    /// Runs a function as the first task, and gives what it returns when it and all tasks that it has spawned have ended.
+    ///
+    /// It may borrow: nothing of it is left when this returns. What still runs when the function has returned is cancelled,
+    /// as by `asyncio.run`: unwound where it waits.
+    ///
+    /// All tasks see the thread's thread-locals and run interleaved. Code that keeps a last-in-first-out discipline in a
+    /// thread-local across a callback (the `scoped-tls` crate and alike) must not wait inside it (SAFETY.md, S6).
+    ///
+    /// # Panics
+    ///
+    /// With the panic of the function. If an event loop runs on this thread already.
+    pub fn run<R: Root>(&mut self, root: R) -> R::Output {
+        // Before the loop has anything of it: what `root` borrows may be gone when a panic has passed.
+        assert!(
+            event_loop::current().is_none(),
+            "run an event loop inside of one that runs on this thread: spawn a task instead"
+        );
+        let rare = Builder::new().stack_size(ROOT_STACK_SIZE.max(self.inner.stack_size())).rare();
+        // SAFETY: 1. `Loop::run` returns when the task has ended, and takes no task in that it does not see end. What its
+        // result borrows outlives this call. 2. The handle takes what `root` gives.
+        let task = unsafe { task::make(&self.inner, || root.run(), rare) };
+        // SAFETY: the same, and it is the only handle.
+        let root = unsafe { JoinHandle::new(task) };
+        self.inner.admit(task);
+        self.inner.run(task);
+        root.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").field("driver", &self.driver()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! Owns the scope: tasks that borrow from the one that spawns them.
+//!
+//! `scope` returns, and unwinds, only when every task of it has ended: it catches what its function throws, waits, cancelled
+//! or not, and then throws it again. So what the tasks borrow is there as long as they are. Who they report to, a count,
+//! lies in the frame of `scope`.
+//!
+//! The unsafe code of this module is forgetting those lifetimes.
+
+use crate::event_loop;
+use crate::header::{Family, Flags, State};
+use crate::join::{Builder, JoinHandle, expect, no_loop};
+use crate::task;
+use crate::thread::Thread;
+use crate::wait;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
+use std::thread;
+
+/// Where tasks are spawned that borrow: `std::thread::Scope` for tasks. See [`scope`].
+#[derive(Debug)]
+pub struct Scope<'scope, 'env: 'scope> {
+    family: Family,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// Runs a function that may spawn tasks which borrow from around it, and waits for all of them: `std::thread::scope` for
+/// tasks. A checkpoint.
+///
+/// ```
+/// use kettle_rt::{EventLoop, scope};
+///
+/// EventLoop::new()?.run(|| {
+///     let mut cups = vec![1, 2, 3];
+///     let mut poured = 0;
+///     scope(|s| {
+///         s.spawn(|| poured = cups.len());
+///     });
+///     cups.push(poured);
+///     assert_eq!(cups, [1, 2, 3, 3]);
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// If a task of it panics and is not joined, or if the function panics; all of them have ended then. If this is no task, or
+/// one that is unwinding.
+///
+/// # Cancellation
+///
+/// A task that is cancelled waits here for the tasks of its scope all the same, and is unwound then.
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    assert!(event_loop::task().is_some(), "open a scope where no task is: outside of `run`, or while unwinding");
+    let scope = Scope { family: Family::default(), scope: PhantomData, env: PhantomData };
+    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    // Asked again: a coroutine may have taken the function to another task meanwhile.
+    while scope.family.running.get() > 0 {
+        let Some((event_loop, task)) = event_loop::task() else {
+            // What was unwinding has been caught, so it is another panic, and this one aborts.
+            panic!("end a scope in a destructor that runs by unwinding: it can't wait for its tasks there")
+        };
+        let shielded = task.is(Flags::SHIELDED);
+        task.set(Flags::SHIELDED);
+        scope.family.parent.set(Some(task));
+        event_loop.suspend(task, State::Waiting);
+        if !shielded {
+            task.clear(Flags::SHIELDED);
+        }
+    }
+    if result.is_ok()
+        && let Some((_, task)) = event_loop::task()
+    {
+        // Its tasks may have been cancelled with it, so what it would return is not whole.
+        wait::check(task);
+    }
+    match result {
+        Err(panic) => resume_unwind(panic),
+        Ok(_) if scope.family.unheard.get() => panic!("a scoped task panicked"),
+        Ok(result) => result,
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Spawns a task of this scope. It may borrow whatever outlives the scope, and the scope itself.
+    ///
+    /// # Panics
+    ///
+    /// If no event loop runs on this thread.
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        expect(Builder::new().spawn_scoped(self, f))
+    }
+}
+
+impl Builder {
+    /// Spawns a task of a scope; see [`Scope::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// If no event loop runs on this thread.
+    pub fn spawn_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        let event_loop = event_loop::current().ok_or_else(no_loop)?;
+        // SAFETY: 1. what it borrows outlives 'scope, and the task ends before that: `scope` waits. A handle is not there any
+        // longer. 2. The handle takes a `T`.
+        let task = unsafe { task::make(event_loop, f, self.rare()) };
+        // SAFETY: the same, and it is the only handle.
+        let handle = unsafe { JoinHandle::new(task) };
+        scope.family.running.set(scope.family.running.get() + 1);
+        task.family.set(Some(NonNull::from(&scope.family)));
+        event_loop.admit(task);
+        Ok(ScopedJoinHandle { handle: ManuallyDrop::new(handle), scope: &scope.family })
+    }
+}
+
+/// A task of a scope that may be waited for: `std::thread::ScopedJoinHandle` for tasks.
+pub struct ScopedJoinHandle<'scope, T> {
+    handle: ManuallyDrop<JoinHandle<T>>,
+    scope: &'scope Family,
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// As [`JoinHandle::join`].
+    ///
+    /// # Errors
+    ///
+    /// The payload of the task's panic, or [`Cancelled`](crate::Cancelled).
+    ///
+    /// # Panics
+    ///
+    /// As `JoinHandle::join`.
+    pub fn join(self) -> thread::Result<T> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not dropped.
+        unsafe { ManuallyDrop::take(&mut this.handle) }.join()
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// As [`JoinHandle::thread`].
+    pub fn thread(&self) -> &Thread {
+        self.handle.thread()
+    }
+}
+
+impl<T> Drop for ScopedJoinHandle<'_, T> {
+    fn drop(&mut self) {
+        let task = self.handle.task();
+        if task.has_ended() && task.is(Flags::PANICKED) {
+            self.scope.unheard.set(true);
+        }
+        // SAFETY: not used again.
+        unsafe { ManuallyDrop::drop(&mut self.handle) };
+    }
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedJoinHandle").field("finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}

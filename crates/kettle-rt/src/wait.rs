@@ -1,0 +1,109 @@
+//! Owns what a task waits for: time, its turn, the end of another task, an operation. Each of these is a checkpoint: the
+//! task is suspended there, and unwound there if it has been cancelled.
+//!
+//! Outside of tasks, and in one that is unwinding, there is nothing to suspend: then the thread waits, as with `std`.
+
+use crate::cancelled::Cancelled;
+use crate::event_loop::{self, Loop};
+use crate::header::{Flags, State, TaskRef};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Raises the cancellation of the current task, if it has been cancelled and does not have to wait all the same. Where panics
+/// abort it can't be raised; there waiting ends early, and operations give errors.
+#[inline]
+pub(crate) fn check(task: TaskRef) {
+    if is_cancelled(task) && cfg!(panic = "unwind") {
+        Cancelled::raise();
+    }
+}
+
+/// Whether a task's cancellation is to be heard.
+#[inline]
+pub(crate) fn is_cancelled(task: TaskRef) -> bool {
+    task.is(Flags::CANCELLED) && !task.is(Flags::SHIELDED)
+}
+
+/// Suspends a task until it is woken, or the time has come. Gives whether it has.
+pub(crate) fn until(event_loop: &Loop, task: TaskRef, deadline: Option<Instant>) -> bool {
+    let Some(deadline) = deadline else {
+        event_loop.suspend(task, State::Waiting);
+        return false;
+    };
+    event_loop.set_timer(task, deadline);
+    event_loop.suspend(task, State::Waiting);
+    event_loop.clear_timer(task)
+}
+
+/// Lets other tasks run before this one goes on. A checkpoint.
+///
+/// The current task goes to the end of the queue of those that are ready. Outside of tasks this is
+/// `std::thread::yield_now`.
+///
+/// # Cancellation
+///
+/// A task that has been cancelled is unwound here.
+///
+/// ```
+/// use kettle_rt::{EventLoop, spawn, yield_now};
+/// use std::{cell::RefCell, rc::Rc};
+///
+/// let order = EventLoop::new()?.run(|| {
+///     let order = Rc::new(RefCell::new(Vec::new()));
+///     let other = spawn({
+///         let order = Rc::clone(&order);
+///         move || order.borrow_mut().push("other")
+///     });
+///     order.borrow_mut().push("first");
+///     yield_now();
+///     order.borrow_mut().push("last");
+///     other.join().unwrap();
+///     order.take()
+/// });
+/// assert_eq!(order, ["first", "other", "last"]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[inline]
+pub fn yield_now() {
+    match event_loop::task() {
+        Some((event_loop, task)) => {
+            check(task);
+            event_loop.yield_now(task);
+            check(task);
+        }
+        None => thread::yield_now(),
+    }
+}
+
+/// Suspends the current task for a time, never for less. A checkpoint. Outside of tasks it is `std::thread::sleep`.
+///
+/// # Cancellation
+///
+/// A task that is cancelled is unwound here.
+pub fn sleep(time: Duration) {
+    match Instant::now().checked_add(time) {
+        Some(deadline) => sleep_until(deadline),
+        // Longer than the clock can tell.
+        None => loop {
+            sleep_until(Instant::now() + Duration::from_secs(1 << 32));
+        },
+    }
+}
+
+/// Suspends the current task until a time has come, never until an earlier one. A checkpoint.
+///
+/// # Cancellation
+///
+/// A task that is cancelled is unwound here.
+pub fn sleep_until(deadline: Instant) {
+    match event_loop::task() {
+        Some((event_loop, task)) => {
+            check(task);
+            while Instant::now() < deadline && !is_cancelled(task) {
+                until(event_loop, task, Some(deadline));
+                check(task);
+            }
+        }
+        None => thread::sleep(deadline.saturating_duration_since(Instant::now())),
+    }
+}
