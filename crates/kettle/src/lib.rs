@@ -13,7 +13,10 @@
 //!
 //! What is here comes from the crates below, whose examples name those: for `kettle_gen` and `kettle_fiber` read `kettle`,
 //! except for what is in [`fiber`] alone: the yielder of coroutines, their builder, their stacks.
-#![forbid(unsafe_code)]
+
+pub mod net;
+pub mod thread;
+pub mod time;
 
 pub use kettle_fiber as fiber;
 pub use kettle_fiber::{Coroutine, Scoped, coroutine, scoped, try_coroutine};
@@ -21,6 +24,30 @@ pub use kettle_gen::{
     BoxError, BoxGenerator, Error, Generator, SendError, State, Step, TryYielder, Yielder, boxed, generator, local,
     try_generator,
 };
+pub use kettle_rt::{Cancelled, EventLoop, LoopBuilder, Root, Task, TaskGroup};
+
+/// Runs a function as the first task of an event loop of its own, and gives what it returns: all there is to a program's
+/// `main`.
+///
+/// The function may spawn others, by [`thread::spawn`] and [`thread::scope`]. What still runs when it has returned is
+/// cancelled; see [`EventLoop::run`], which this is short for.
+///
+/// ```
+/// use kettle::thread;
+///
+/// let sum: u32 = kettle::run(|| {
+///     let cups: Vec<_> = (1..=4).map(|n| thread::spawn(move || n * n)).collect();
+///     cups.into_iter().map(|cup| cup.join().unwrap()).sum()
+/// });
+/// assert_eq!(sum, 30);
+/// ```
+///
+/// # Panics
+///
+/// If there can't be an event loop, if one runs on this thread already, and with the function's own panic.
+pub fn run<T>(f: impl FnOnce() -> T) -> T {
+    EventLoop::new().unwrap_or_else(|error| panic!("make an event loop: {error}")).run(f)
+}
 
 // The README's code is compiled and run.
 #[cfg(doctest)]

@@ -1,0 +1,399 @@
+//! Owns a socket and the operations on it that may block: the one place where `net` asks the event loop for something.
+//!
+//! An operation's buffers are borrowed by the function that asks for it, and it returns when the operation has ended (S3).
+//! Where there is no task to suspend, the same operation is tried by its system call and waited for by `poll`; neither
+//! depends on the descriptor's `O_NONBLOCK`, which a driver may have set.
+//!
+//! The unsafe code of this module is operations and system calls, each on a descriptor that the socket owns.
+
+use super::address::Address;
+use super::options::{Options, Patience, Timeout};
+use kettle_rt::driver::{Interest, Op};
+use kettle_rt::{Outcome, cancelled, checkpoint, operate};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::{self, ManuallyDrop};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How many buffers the kernel takes at once.
+const MOST_BUFFERS: usize = libc::UIO_MAXIOV as usize;
+
+/// A socket of std's, which does all that doesn't block.
+pub(super) struct Socket<S: AsFd + Into<OwnedFd>> {
+    /// Taken out by `drop` and by `into_inner`, which are the last to use it.
+    inner: ManuallyDrop<S>,
+    /// Shared by clones. Absent as long as there are none, and everything is as with a new socket.
+    options: OnceLock<Arc<Options>>,
+}
+
+impl<S: AsFd + Into<OwnedFd>> Socket<S> {
+    /// One that was made here: it waits, without end.
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner: ManuallyDrop::new(inner), options: OnceLock::new() }
+    }
+
+    /// One that was somebody else's, with the options that it has.
+    pub(super) fn adopt(inner: S) -> Self {
+        let fd = inner.as_fd();
+        let is_nonblocking = is_nonblocking(fd);
+        let [read_timeout, write_timeout] = [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO].map(|name| timeout(fd, name));
+        let socket = Self::new(inner);
+        if is_nonblocking || read_timeout.is_some() || write_timeout.is_some() {
+            let options = socket.options();
+            options.set_nonblocking(is_nonblocking);
+            options.read_timeout.set(read_timeout);
+            options.write_timeout.set(write_timeout);
+        }
+        socket
+    }
+
+    /// Another handle of the same socket, which std has made.
+    pub(super) fn share(&self, inner: S) -> Self {
+        Self { inner: ManuallyDrop::new(inner), options: OnceLock::from(Arc::clone(self.options())) }
+    }
+
+    /// Gives it away.
+    pub(super) fn into_inner(self) -> S {
+        let mut this = ManuallyDrop::new(self);
+        drop(mem::take(&mut this.options));
+        // SAFETY: neither it nor the socket is used again: `this` is not dropped.
+        unsafe { ManuallyDrop::take(&mut this.inner) }
+    }
+
+    pub(super) fn options(&self) -> &Arc<Options> {
+        self.options.get_or_init(Arc::default)
+    }
+
+    pub(super) fn is_nonblocking(&self) -> bool {
+        self.options.get().is_some_and(|options| options.is_nonblocking())
+    }
+
+    fn fd(&self) -> RawFd {
+        self.inner.as_fd().as_raw_fd()
+    }
+
+    #[inline]
+    fn patience(&self, timeout: impl FnOnce(&Options) -> &Timeout) -> Patience {
+        self.options.get().map_or(Patience::Endless, |options| options.patience(timeout(options)))
+    }
+
+    // --- operations ---
+
+    /// Receives into a buffer. A checkpoint, unless there is no room in it.
+    #[inline]
+    pub(super) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.recv_with(buf, 0)
+    }
+
+    /// Receives what stays there. A checkpoint, unless there is no room in the buffer.
+    pub(super) fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.recv_with(buf, libc::MSG_PEEK)
+    }
+
+    #[inline]
+    fn recv_with(&self, buf: &mut [u8], flags: i32) -> io::Result<usize> {
+        let patience = self.patience(|options| &options.read_timeout);
+        let flags = flags | patience.flags();
+        let op = Op::Recv { fd: self.fd(), buf: buf.as_mut_ptr(), len: buf.len(), flags };
+        if buf.is_empty() {
+            // SAFETY: no bytes are moved.
+            return unsafe { none(op) };
+        }
+        // SAFETY: the buffer is borrowed until the operation has ended.
+        unsafe { perform(op, Interest::Readable, patience) }.map(count)
+    }
+
+    /// Sends from a buffer. A checkpoint, unless there is nothing in it.
+    #[inline]
+    pub(super) fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        let patience = self.patience(|options| &options.write_timeout);
+        let flags = libc::MSG_NOSIGNAL | patience.flags();
+        let op = Op::Send { fd: self.fd(), buf: buf.as_ptr(), len: buf.len(), flags };
+        if buf.is_empty() {
+            // SAFETY: no bytes are moved.
+            return unsafe { none(op) };
+        }
+        // SAFETY: the buffer is borrowed until the operation has ended.
+        unsafe { perform(op, Interest::Writable, patience) }.map(count)
+    }
+
+    /// Receives into several buffers. A checkpoint, unless there is no room in any.
+    pub(super) fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if bufs.iter().take(MOST_BUFFERS).all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
+        let patience = self.patience(|options| &options.read_timeout);
+        // `IoSliceMut` is an `iovec`: std says so.
+        let mut msg = message(bufs.as_mut_ptr().cast(), bufs.len());
+        let op = Op::RecvMsg { fd: self.fd(), msg: &raw mut msg, flags: patience.flags() };
+        // SAFETY: the buffers are borrowed, and the message is a variable, until the operation has ended.
+        unsafe { perform(op, Interest::Readable, patience) }.map(count)
+    }
+
+    /// Sends from several buffers. A checkpoint, unless there is nothing in any.
+    pub(super) fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if bufs.iter().take(MOST_BUFFERS).all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
+        let patience = self.patience(|options| &options.write_timeout);
+        let flags = libc::MSG_NOSIGNAL | patience.flags();
+        // `IoSlice` is an `iovec`: std says so. It is only read.
+        let msg = message(bufs.as_ptr().cast_mut().cast(), bufs.len());
+        let op = Op::SendMsg { fd: self.fd(), msg: &raw const msg, flags };
+        // SAFETY: as for `recv_vectored`.
+        unsafe { perform(op, Interest::Writable, patience) }.map(count)
+    }
+
+    /// Accepts a connection. A checkpoint.
+    ///
+    /// It is tried, and waited for only if there is none: as an operation of its own it would be one in each turn of the
+    /// loop on some drivers, which is less than a crowd of clients needs.
+    pub(super) fn accept(&self) -> io::Result<(OwnedFd, SocketAddr)> {
+        let patience = self.patience(|options| &options.read_timeout);
+        loop {
+            match checkpoint() {
+                Outcome::Cancelled => return Err(cancelled()),
+                Outcome::NoTask => {}
+                // Each time: a clone may have been given away, and its mode is this one's.
+                _ if is_nonblocking(self.as_fd()) => {}
+                _ => set_nonblocking(self.as_fd())?,
+            }
+            match accept(self.as_fd()) {
+                Ok((accepted, address)) => return Ok((accepted, address.get()?)),
+                Err(errno) => persist(self.fd(), Interest::Readable, patience, errno)?,
+            }
+        }
+    }
+
+    /// Makes a listener's queue as long as the system allows.
+    pub(super) fn lengthen_queue(&self) -> io::Result<()> {
+        // SAFETY: no pointers.
+        match unsafe { libc::listen(self.fd(), i32::MAX) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Connects a socket that is not connected. A checkpoint. `None`: there is no task, and nothing was done.
+    pub(super) fn connect(&self, addr: &SocketAddr, patience: Patience) -> Option<io::Result<()>> {
+        let (address, addr_len) = Address::of(addr);
+        let op = Op::Connect { fd: self.fd(), addr: (&raw const address).cast(), addr_len };
+        // SAFETY: the address is a variable until the operation has ended.
+        match unsafe { operate(op, patience.deadline()) } {
+            Outcome::Done(result) if result < 0 => Some(Err(error(-result))),
+            Outcome::Done(_) => Some(Ok(())),
+            Outcome::TimedOut => Some(Err(io::Error::new(io::ErrorKind::TimedOut, "connection timed out"))),
+            Outcome::Cancelled => Some(Err(cancelled())),
+            Outcome::NoTask => None,
+        }
+    }
+}
+
+impl<S: AsFd + Into<OwnedFd>> Deref for Socket<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S: AsFd + Into<OwnedFd>> Drop for Socket<S> {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses it after this.
+        let inner = unsafe { ManuallyDrop::take(&mut self.inner) };
+        kettle_rt::close(inner.into());
+    }
+}
+
+impl Patience {
+    fn flags(self) -> i32 {
+        if self == Self::None { libc::MSG_DONTWAIT } else { 0 }
+    }
+}
+
+/// A socket for connections to an address, in blocking mode.
+pub(super) fn stream_to(addr: &SocketAddr) -> io::Result<OwnedFd> {
+    let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: no pointers.
+    let fd = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it for this call.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Has the task wait for an operation's end, or the thread where there is no task.
+///
+/// # Safety
+///
+/// What the operation points to is valid until this returns.
+#[inline]
+unsafe fn perform(op: Op, interest: Interest, patience: Patience) -> io::Result<i32> {
+    loop {
+        // SAFETY: by the obligation.
+        let errno = match unsafe { operate(op, patience.deadline()) } {
+            Outcome::Done(result) if result >= 0 => return Ok(result),
+            Outcome::Done(result) => -result,
+            Outcome::TimedOut => libc::EAGAIN,
+            Outcome::Cancelled => return Err(cancelled()),
+            // SAFETY: by the obligation.
+            Outcome::NoTask => match unsafe { attempt(&op) } {
+                Ok(result) => return Ok(result),
+                Err(errno) => errno,
+            },
+        };
+        persist(descriptor(&op), interest, patience, errno)?;
+    }
+}
+
+/// What follows an operation's error: the end, or another try when something has happened.
+#[cold]
+fn persist(fd: RawFd, interest: Interest, patience: Patience, errno: i32) -> io::Result<()> {
+    match errno {
+        libc::EINTR => Ok(()),
+        // Outside of tasks; or on a descriptor in non-blocking mode that nobody here has put there.
+        libc::EAGAIN if patience != Patience::None => until_ready(fd, interest, patience.deadline()),
+        errno => Err(error(errno)),
+    }
+}
+
+/// Waits until a descriptor is ready. A checkpoint. The end of the time is std's error for it.
+fn until_ready(fd: RawFd, interest: Interest, deadline: Option<Instant>) -> io::Result<()> {
+    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        return Err(error(libc::EAGAIN));
+    }
+    // SAFETY: no pointers.
+    match unsafe { operate(Op::Poll { fd, interest }, deadline) } {
+        Outcome::Done(result) if result >= 0 || result == -libc::EINTR => Ok(()),
+        Outcome::Done(result) => Err(error(-result)),
+        Outcome::TimedOut => Err(error(libc::EAGAIN)),
+        Outcome::Cancelled => Err(cancelled()),
+        Outcome::NoTask => poll(fd, interest, deadline),
+    }
+}
+
+/// Blocks the thread until a descriptor is ready, a signal has come, or a time: what to do then the next try will tell.
+fn poll(fd: RawFd, interest: Interest, deadline: Option<Instant>) -> io::Result<()> {
+    let events = match interest {
+        Interest::Readable => libc::POLLIN,
+        Interest::Writable => libc::POLLOUT,
+    };
+    let mut asked = libc::pollfd { fd, events, revents: 0 };
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    // Rounded up: an early end would be another turn.
+    let timeout = left.map_or(-1, |left| i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX));
+    // SAFETY: one entry, a variable.
+    match unsafe { libc::poll(&raw mut asked, 1, timeout) } {
+        0.. => Ok(()),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            error => Err(error),
+        },
+    }
+}
+
+/// Makes an operation's system call on this thread, without waiting.
+///
+/// # Safety
+///
+/// What the operation points to is valid.
+unsafe fn attempt(op: &Op) -> Result<i32, i32> {
+    let result = match *op {
+        // SAFETY: by the obligation.
+        Op::Recv { fd, buf, len, flags } => unsafe { libc::recv(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT) },
+        // SAFETY: by the obligation.
+        Op::Send { fd, buf, len, flags } => unsafe { libc::send(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT) },
+        // SAFETY: by the obligation.
+        Op::RecvMsg { fd, msg, flags } => unsafe { libc::recvmsg(fd, msg, flags | libc::MSG_DONTWAIT) },
+        // SAFETY: by the obligation.
+        Op::SendMsg { fd, msg, flags } => unsafe { libc::sendmsg(fd, msg, flags | libc::MSG_DONTWAIT) },
+        _ => unreachable!("invariant: no other operation is performed here"),
+    };
+    // No more than the kernel moves in one call, which an `i32` can count.
+    if result >= 0 { Ok(result as i32) } else { Err(errno()) }
+}
+
+/// Moves no bytes: what std says to that, and without waiting for anything.
+///
+/// # Safety
+///
+/// The operation's buffer is empty.
+#[cold]
+unsafe fn none(op: Op) -> io::Result<usize> {
+    // SAFETY: no bytes are moved.
+    match unsafe { attempt(&op) } {
+        Ok(_) | Err(libc::EAGAIN | libc::EINTR) => Ok(0),
+        Err(errno) => Err(error(errno)),
+    }
+}
+
+fn descriptor(op: &Op) -> RawFd {
+    match *op {
+        Op::Recv { fd, .. } | Op::Send { fd, .. } | Op::RecvMsg { fd, .. } | Op::SendMsg { fd, .. } => fd,
+        _ => unreachable!("invariant: no other operation is performed here"),
+    }
+}
+
+/// A message of these buffers, to or from wherever the socket is connected to.
+fn message(buffers: *mut libc::iovec, count: usize) -> libc::msghdr {
+    // SAFETY: plain numbers and pointers, which may be null. (Some systems' has private fields.)
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = buffers;
+    message.msg_iovlen = count.min(MOST_BUFFERS) as _;
+    message
+}
+
+/// Accepts a connection, in the mode that the listener is in. The new socket is in blocking mode.
+fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, Address), i32> {
+    let (mut address, mut len) = Address::room();
+    let (addr, addr_len) = ((&raw mut address).cast(), &raw mut len);
+    // SAFETY: both are variables, with room as said.
+    let accepted = unsafe { libc::accept4(fd.as_raw_fd(), addr, addr_len, libc::SOCK_CLOEXEC) };
+    if accepted < 0 {
+        return Err(errno());
+    }
+    // SAFETY: the kernel has just made it for this call. It is owned before anything else happens.
+    Ok((unsafe { OwnedFd::from_raw_fd(accepted) }, address))
+}
+
+fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut on = 1;
+    // SAFETY: the argument of this request is an `int`, a variable.
+    match unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw mut on) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn is_nonblocking(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: no pointers.
+    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+    flags >= 0 && flags & libc::O_NONBLOCK != 0
+}
+
+/// A timeout that the descriptor has, `SO_RCVTIMEO` or `SO_SNDTIMEO`.
+fn timeout(fd: BorrowedFd<'_>, name: i32) -> Option<Duration> {
+    let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let mut len = size_of::<libc::timeval>() as libc::socklen_t;
+    let (value, len) = ((&raw mut time).cast(), &raw mut len);
+    // SAFETY: both are variables, and the option is of this type.
+    let got = unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, name, value, len) };
+    let time = Duration::new(time.tv_sec.try_into().ok()?, u32::try_from(time.tv_usec).ok()? * 1000);
+    (got == 0 && !time.is_zero()).then_some(time)
+}
+
+fn count(result: i32) -> usize {
+    usize::try_from(result).expect("invariant: not an error")
+}
+
+fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+fn error(errno: i32) -> io::Error {
+    io::Error::from_raw_os_error(errno)
+}

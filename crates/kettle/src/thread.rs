@@ -1,0 +1,23 @@
+//! `std::thread` for tasks: the same names, with std's meaning, on one event loop.
+//!
+//! ```
+//! use kettle::thread;
+//! use std::time::Duration;
+//!
+//! kettle::run(|| {
+//!     let kettle = thread::spawn(|| {
+//!         thread::sleep(Duration::from_millis(2));
+//!         "the water boils"
+//!     });
+//!     assert_eq!(kettle.join().unwrap(), "the water boils");
+//! });
+//! ```
+//!
+//! What is spawned here runs as a task on this thread, and need not be `Send`. A call from outside of tasks does what std's
+//! does, and blocks the thread; only spawning needs an event loop.
+
+pub use kettle_rt::{
+    Builder, JoinHandle, Scope, ScopedJoinHandle, Thread, ThreadId, current, park, park_timeout, scope, sleep, spawn,
+    yield_now,
+};
+pub use std::thread::{AccessError, LocalKey, Result, available_parallelism, panicking};

@@ -1,0 +1,111 @@
+//! Signals that interrupt system calls: no call of `net` ends for them, in tasks or outside.
+#![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
+
+mod child;
+mod sockets;
+
+use child::alone;
+use kettle::net::TcpStream;
+use kettle::thread;
+use sockets::{listener, pair, silent};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn count(_: i32) {
+    SIGNALS.fetch_add(1, Relaxed);
+}
+
+/// Does it while this thread gets signals all the time, which interrupt what they meet.
+fn interrupted(f: impl FnOnce()) {
+    // SAFETY: plain numbers, and a function that may be null.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = count as *const () as usize;
+    // SAFETY: the handler adds to a number; the old one is not asked for.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()) }, 0);
+    // SAFETY: nothing can be wrong with it.
+    let this_thread = unsafe { libc::pthread_self() };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            while !is_over.load(Relaxed) {
+                // SAFETY: the thread waits for this one.
+                assert_eq!(unsafe { libc::pthread_kill(this_thread, libc::SIGALRM) }, 0);
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+        is_over.store(true, Relaxed);
+        result.unwrap();
+    });
+}
+
+fn work() {
+    // The timeouts make calls wait through several signals.
+    let before = SIGNALS.load(Relaxed);
+    while SIGNALS.load(Relaxed) < before + 200 {
+        let (mut one, mut other) = pair();
+        one.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        one.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
+        assert_eq!(one.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(one.peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let mut byte = [0];
+        let mut bufs = [IoSliceMut::new(&mut byte)];
+        assert_eq!(one.read_vectored(&mut bufs).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let error = loop {
+            if let Err(error) = one.write(&[0; 1 << 16]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        let error = loop {
+            if let Err(error) = one.write_vectored(&[IoSlice::new(&[0; 100])]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        other.write_all(&[0; 1 << 16]).unwrap();
+        one.read_exact(&mut vec![0; 1 << 16]).unwrap();
+        let (_listener, addr, _first) = silent();
+        let error = TcpStream::connect_timeout(&addr, Duration::from_millis(2)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+}
+
+#[test]
+fn calls_in_tasks_are_not_interrupted() {
+    alone("calls_in_tasks_are_not_interrupted", || {
+        interrupted(|| {
+            kettle::run(|| {
+                let working = [0; 3].map(|_| thread::spawn(work));
+                let (listener, addr) = listener();
+                let acceptor = thread::spawn(move || listener.accept().unwrap());
+                working.into_iter().for_each(|task| task.join().unwrap());
+                TcpStream::connect(addr).unwrap();
+                acceptor.join().unwrap();
+            });
+        });
+    });
+}
+
+#[test]
+fn calls_outside_of_tasks_are_not_interrupted() {
+    alone("calls_outside_of_tasks_are_not_interrupted", || {
+        interrupted(|| {
+            work();
+            let (listener, addr) = listener();
+            let before = SIGNALS.load(Relaxed);
+            let client = std::thread::spawn(move || {
+                while SIGNALS.load(Relaxed) < before + 50 {
+                    std::thread::yield_now();
+                }
+                std::net::TcpStream::connect(addr).unwrap()
+            });
+            listener.accept().unwrap();
+            client.join().unwrap();
+        });
+    });
+}
