@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod text;
+mod limits;
 mod layout;
 mod screen;
 mod listing;

@@ -249,10 +249,10 @@ const ALL_AGREE: Text =
 const SOME_DIFFER: Text =
     Text { en: "✗ these differ from Python: {}", zh: "✗ 以下各步与 Python 不一致：{}" };
 const FAREWELL: Text = Text {
-    en: "The ladder goes on: an event loop, tasks on it, and workers on every core. These chapters join the tour when
-         the runtime is there. Until then README.md says how to use generators and coroutines in your own program.",
-    zh: "台阶还没有走完：后面还有事件循环、运行在它之上的任务，以及占满每个 CPU 核心的 worker。运行时完成之后，这些章节会加入导览。
-         现在就想在自己的程序里使用生成器和协程，请看 README.zh-CN.md。",
+    en: "The ladder goes on: cancelling, channels, and workers on every core. These chapters join the tour when that is
+         there. README.md says how to use in your own program what you have seen.",
+    zh: "台阶还没有走完：后面还有取消、通道，以及占满每个 CPU 核心的 worker，完成之后会加入导览。想在自己的程序里使用刚才看到的这些，
+         请看 README.zh-CN.md。",
 };
 
 #[cfg(test)]

@@ -6,9 +6,17 @@ mod send;
 mod errors;
 mod delegation;
 mod stackful;
+mod event_loop;
 
 use crate::tour::Chapter;
 
-/// The ladder, lowest step first. The chapters of the runtime (event loop, tasks, workers) follow at its end.
-pub(crate) const CHAPTERS: &[Chapter] =
-    &[coroutine::CHAPTER, generators::CHAPTER, send::CHAPTER, errors::CHAPTER, delegation::CHAPTER, stackful::CHAPTER];
+/// The ladder, lowest step first. The chapter on workers follows at its end.
+pub(crate) const CHAPTERS: &[Chapter] = &[
+    coroutine::CHAPTER,
+    generators::CHAPTER,
+    send::CHAPTER,
+    errors::CHAPTER,
+    delegation::CHAPTER,
+    stackful::CHAPTER,
+    event_loop::CHAPTER,
+];
