@@ -2,7 +2,7 @@
 
 use bench::measure::{Measured, measure};
 use bench::outside::Programs;
-use bench::rows::{Sizes, all, count_until_refused, suspend};
+use bench::rows::{Sizes, all, count_until_refused, sleep, suspend};
 use bench::{instructions, machine, report};
 use std::fs;
 use std::process::ExitCode;
@@ -37,6 +37,10 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
             // What this program starts of itself.
             "--one" => return one(value()?, arguments.next().unwrap_or_default()),
             "--suspend" => suspend(number(value()?)?),
+            "--asleep-tokio" => sleep(number(value()?)?, true, false),
+            "--asleep-kettle" => sleep(number(value()?)?, false, false),
+            "--wake-tokio" => sleep(number(value()?)?, true, true),
+            "--wake-kettle" => sleep(number(value()?)?, false, true),
             "--count-kettle" => count_until_refused(number(value()?)?, false),
             "--count-corosensei" => count_until_refused(number(value()?)?, true),
             other => return Err(format!("what is {other}?")),
@@ -63,7 +67,8 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
     if let Some(file) = markdown {
         let page = fs::read_to_string(&file).unwrap_or_default();
         let results = report::markdown(&measured, &facts, "cargo run --release", rounds);
-        fs::write(&file, report::replace_results(&page, &results)).map_err(|error| format!("{file}: {error}"))?;
+        fs::write(&file, report::replace_results(&page, report::MARKS, &results))
+            .map_err(|error| format!("{file}: {error}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -46,9 +46,8 @@ pub fn markdown(rows: &[Measured], facts: &[String], command: &str, rounds: usiz
     text
 }
 
-/// Puts the results between the marks of a page; a page without marks gets them at its end.
-pub fn replace_results(page: &str, results: &str) -> String {
-    let (start, end) = MARKS;
+/// Puts the results between two marks of a page; a page without them gets them at its end.
+pub fn replace_results(page: &str, (start, end): (&str, &str), results: &str) -> String {
     let (before, after) = match (page.split_once(start), page.split_once(end)) {
         (Some((before, _)), Some((_, after))) => (before, after),
         _ => (page, "\n"),
@@ -109,9 +108,9 @@ mod tests {
 
     #[test]
     fn results_replace_results() {
-        let page = replace_results("# title\n\nwords\n", "old");
+        let page = replace_results("# title\n\nwords\n", MARKS, "old");
         let page = page.replace("<!-- end of results -->", "<!-- end of results -->\n\nmore");
-        let page = replace_results(&page, "new");
+        let page = replace_results(&page, MARKS, "new");
         assert!(page.starts_with("# title\n\nwords\n<!-- results -->\nnew\n<!-- end of results -->\n\nmore"), "{page}");
         assert!(!page.contains("old"));
     }

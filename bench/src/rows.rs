@@ -7,11 +7,13 @@ mod delegation;
 mod tree;
 mod switch;
 mod memory;
+mod tasks;
 
 use crate::measure::Row;
 use crate::outside::Programs;
 
 pub use memory::{count_until_refused, suspend};
+pub use tasks::sleep;
 
 /// How much work there is.
 #[derive(Clone, Debug)]
@@ -44,5 +46,6 @@ pub fn all(sizes: &Sizes) -> Vec<Row> {
     rows.extend(tree::rows(sizes));
     rows.extend(switch::rows(sizes));
     rows.extend(memory::rows(sizes));
+    rows.extend(tasks::rows(sizes));
     rows
 }
