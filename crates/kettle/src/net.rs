@@ -31,7 +31,7 @@
 //! # Cancellation
 //!
 //! A call of a cancelled task gives an error, whose source is [`Cancelled`](crate::Cancelled); nothing that has arrived is
-//! lost by that, and no descriptor. A task that goes on all the same gets the same error from its next call.
+//! lost by that, and no descriptor. A task that goes on all the same is unwound by its next call.
 //!
 //! # Names of hosts
 //!
