@@ -312,7 +312,12 @@ pub fn churn(server: SocketAddr, parallel: usize, time: Duration) -> io::Result<
         // SAFETY: there is room for so many events.
         let count = unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, patience) };
         if count < 0 {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            // A process that was stopped for a moment is told so.
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            return Err(error);
         }
         if count == 0 {
             return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{open} answers are missing")));
