@@ -43,24 +43,40 @@ pub struct Fleet {
     up: RefCell<HashMap<(String, Service), Option<Rc<Server>>>>,
 }
 
+/// Where this program and all others are built.
+fn target() -> PathBuf {
+    built().parent().map(PathBuf::from).unwrap_or_default()
+}
+
+/// Builds something into a directory. Whether that went well.
+fn cargo(arguments: &[&str], target: &PathBuf) -> bool {
+    let mut build = Command::new("cargo");
+    build.args(["build", "--quiet", "--release"]).args(arguments).arg("--target-dir").arg(target);
+    build.current_dir(directory());
+    // The same for what is built from another workspace.
+    build.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    present(&mut build)
+}
+
+/// Builds Kettle's server and the raw loops: `cargo run` has built this program alone.
+fn build_own() {
+    if !cargo(&["--bins"], &target()) {
+        eprintln!("NO servers: they did not build");
+    }
+}
+
 impl Fleet {
-    /// Kettle's servers and the raw loops only: they are built with this program.
+    /// Kettle's servers and the raw loops only.
     pub fn without_rivals(idle: usize) -> Self {
+        build_own();
         eprintln!("--quick: SKIPPED: tokio, monoio, compio, smol, may, Go, uvloop, asyncio, the examples");
         Self { rivals: false, examples: None, go: None, python: false, uvloop: false, idle, up: RefCell::default() }
     }
 
     /// Builds all that can be built here. Says what is missing.
     pub fn build(idle: usize) -> Self {
-        let target = built().parent().map(PathBuf::from).unwrap_or_default();
-        let cargo = |arguments: &[&str], target: &PathBuf| {
-            let mut build = Command::new("cargo");
-            build.args(["build", "--quiet", "--release"]).args(arguments).arg("--target-dir").arg(target);
-            build.current_dir(directory());
-            // The same for what is built from another workspace.
-            build.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
-            present(&mut build)
-        };
+        build_own();
+        let target = target();
         let rivals = cargo(&["-p", "rivals"], &target);
         if !rivals {
             eprintln!("NO rivals: they did not build");
