@@ -21,6 +21,7 @@
 use crate::op::Token;
 use std::cell::Cell;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 const TICK_BITS: u32 = 16;
@@ -81,7 +82,8 @@ pub struct Timers {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TimerKey {
     index: u32,
-    generation: u32,
+    /// That of an entry in use, which is odd: so an `Option` of a key is no larger than a key.
+    generation: NonZeroU32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -153,12 +155,14 @@ impl Timers {
         self.link(index);
         self.pending += 1;
         self.found.set(self.found.get().map(|found| found.min(at)));
-        TimerKey { index, generation: self.entries[index as usize].generation }
+        let generation = NonZeroU32::new(self.entries[index as usize].generation).expect("invariant: odd while in use");
+        TimerKey { index, generation }
     }
 
     /// Takes a timer out; whether it was still pending.
     pub fn cancel(&mut self, key: TimerKey) -> bool {
-        let is_pending = self.entries.get(key.index as usize).is_some_and(|entry| entry.generation == key.generation);
+        let is_pending =
+            self.entries.get(key.index as usize).is_some_and(|entry| entry.generation == key.generation.get());
         if is_pending {
             if self.found.get() == Some(self.entries[key.index as usize].at) {
                 self.found.set(None);

@@ -1,33 +1,77 @@
-//! Owns what a task is unwound with that has been cancelled.
+//! Owns what a task is unwound with that is cancelled, and why it is.
 
 use std::fmt;
+use std::io;
 use std::panic::resume_unwind;
 
-/// The payload of the unwinding that ends a cancelled task, and what joining it gives instead of a result.
+/// What was cancelled ends with this: it is the payload of the unwinding, the error of a part of a task that has ended so
+/// ([`timeout`](crate::timeout)), the source of an I/O error, and what joining a cancelled task gives.
 ///
 /// ```
-/// use kettle_rt::{Cancelled, EventLoop, spawn};
+/// use kettle_rt::{Cancelled, EventLoop, Reason, sleep, spawn};
+/// use std::time::Duration;
 ///
-/// let left_behind = EventLoop::new()?.run(|| spawn(|| kettle_rt::sleep(std::time::Duration::MAX)));
+/// let left_behind = EventLoop::new()?.run(|| spawn(|| sleep(Duration::MAX)));
 /// // What still runs when the root returns is cancelled.
-/// assert!(left_behind.join().unwrap_err().is::<Cancelled>());
+/// let payload = left_behind.join().unwrap_err();
+/// assert_eq!(payload.downcast_ref::<Cancelled>().unwrap().reason(), Reason::Shutdown);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cancelled;
+pub struct Cancelled {
+    reason: Reason,
+}
+
+/// Why something was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Its time was up.
+    Deadline,
+    /// Somebody has called `cancel`.
+    Explicit,
+    /// Another task of its group has failed.
+    Sibling,
+    /// The first task of the event loop has returned.
+    Shutdown,
+}
 
 impl Cancelled {
+    pub(crate) fn new(reason: Reason) -> Self {
+        Self { reason }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
     /// Unwinds the current task. No panic hook runs, and no message is printed.
     #[cold]
-    pub(crate) fn raise() -> ! {
-        resume_unwind(Box::new(Self))
+    pub(crate) fn raise(self) -> ! {
+        resume_unwind(Box::new(self))
     }
 }
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the task was cancelled")
+        f.write_str(match self.reason {
+            Reason::Deadline => "cancelled: the time was up",
+            Reason::Explicit => "cancelled: by request",
+            Reason::Sibling => "cancelled: another task of the group has failed",
+            Reason::Shutdown => "cancelled: the event loop ends",
+        })
     }
 }
 
 impl std::error::Error for Cancelled {}
+
+impl From<Cancelled> for io::Error {
+    /// An error with this as its source. Its kind is [`TimedOut`](io::ErrorKind::TimedOut) where the time was up.
+    fn from(cancelled: Cancelled) -> Self {
+        match cancelled.reason {
+            Reason::Deadline => Self::new(io::ErrorKind::TimedOut, cancelled),
+            _ => Self::other(cancelled),
+        }
+    }
+}

@@ -7,10 +7,11 @@
 //! The unsafe code of this module is switching to tasks, and reading as references the pointers that stand for tasks
 //! meanwhile: those in the queue, and the driver's tokens.
 
-use crate::cancelled::Cancelled;
+use crate::cancelled::{Cancelled, Reason};
 use crate::cells::Cells;
-use crate::header::{Family, Flags, Header, State, TaskRef};
-use crate::remote::{Mailbox, Remote};
+use crate::header::{Flags, Header, Region, State, TaskRef};
+use crate::region;
+use crate::remote::{Mailbox, Message, Slot};
 use kettle_driver::{Choice, Completion, Driver, Op, Submitted, Timers, Token, Until};
 use kettle_fiber::link::Link;
 use kettle_fiber::stack::Stacks;
@@ -34,6 +35,9 @@ const AHEAD: usize = 4;
 
 /// How many stacks give their memory back between two looks at the kernel.
 const COOLED: usize = 256;
+
+/// How many lists of members are kept.
+const LISTS: usize = 64;
 
 /// The word with which a task ends. (It suspends with 0.)
 const ENDED: usize = 1;
@@ -59,7 +63,9 @@ pub(crate) struct Loop {
     /// What the driver, the timers and the mailbox give, emptied each time.
     completions: RefCell<Vec<Completion>>,
     expired: RefCell<Vec<Token>>,
-    unparked: RefCell<Vec<Arc<Remote>>>,
+    messages: RefCell<Vec<Message>>,
+    /// Lists of members that are not in use, for the regions to come.
+    lists: RefCell<Vec<Vec<TaskRef>>>,
     asked: Cell<Instant>,
     /// How many operations in a row were done at once.
     unasked: Cell<usize>,
@@ -81,6 +87,11 @@ pub(crate) fn task<'a>() -> Option<(&'a Loop, TaskRef)> {
     (!thread::panicking()).then_some((current, task))
 }
 
+/// What time it is: the current loop's time, if one runs on this thread.
+pub fn now() -> Instant {
+    current().map_or_else(Instant::now, Loop::now)
+}
+
 impl Loop {
     pub(crate) fn new(driver: Driver, stack_size: usize) -> io::Result<Self> {
         let stacks = Stacks::of_size(stack_size).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -97,10 +108,15 @@ impl Loop {
             cells: Cells::new(),
             completions: RefCell::default(),
             expired: RefCell::default(),
-            unparked: RefCell::default(),
+            messages: RefCell::default(),
+            lists: RefCell::default(),
             asked: Cell::new(Instant::now()),
             unasked: Cell::new(0),
         })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        Instant::now()
     }
 
     pub(crate) fn cells(&self) -> NonNull<Cells> {
@@ -208,12 +224,19 @@ impl Loop {
             task.outcome.set(completion.result);
             self.wake(task);
         }
-        let now = Instant::now();
+        let now = self.now();
         self.asked.set(now);
         self.unasked.set(0);
         let mut expired = self.expired.borrow_mut();
         self.timers.borrow_mut().expire(now, &mut expired);
         for token in expired.drain(..) {
+            if let Some(region) = region_of(token) {
+                // SAFETY: its timer is taken away when it is left, or has no task any more.
+                let region = unsafe { region.as_ref() };
+                region.timer.set(None);
+                self.cancel_region(region, Reason::Deadline);
+                continue;
+            }
             // SAFETY: the token is of a task that has set the timer, and takes it away before it ends.
             let task = unsafe { task_of(token) };
             task.timer.set(None);
@@ -223,13 +246,17 @@ impl Loop {
         self.take_mail();
     }
 
-    /// Wakes whom other threads have unparked.
+    /// Wakes whom other threads have woken.
     fn take_mail(&self) {
-        let mut unparked = self.unparked.borrow_mut();
-        self.mailbox.empty_into(&mut unparked);
-        for remote in unparked.drain(..) {
-            if let Some(header) = NonNull::new(remote.task()) {
-                // SAFETY: it has not ended, or this would be null.
+        let mut messages = self.messages.borrow_mut();
+        self.mailbox.empty_into(&mut messages);
+        for message in messages.drain(..) {
+            let header = match message {
+                Message::Unpark(remote) => remote.task(),
+                Message::Deliver(letter) => letter.deliver(),
+            };
+            if let Some(header) = NonNull::new(header) {
+                // SAFETY: it has not ended, or this would be null; and who waits for a letter does not end before.
                 self.unpark(unsafe { TaskRef::new(header.cast()) });
             }
         }
@@ -242,9 +269,29 @@ impl Loop {
     pub(crate) fn admit(&self, task: TaskRef) {
         self.live.set(self.live.get() + 1);
         if self.closing.get() {
+            task.asked.set(Some(Reason::Shutdown));
             task.set(Flags::CANCELLED);
         }
         self.ready.borrow_mut().push_back(task);
+    }
+
+    /// Takes in a task that was made in a region, which will wait for it.
+    pub(crate) fn admit_to(&self, region: &Region, task: TaskRef) {
+        if region.members.borrow().capacity() == 0 {
+            region.members.replace(self.lists.borrow_mut().pop().unwrap_or_default());
+        }
+        region::adopt(region, task);
+        self.admit(task);
+    }
+
+    /// A task leaves a region. Gives whether it is cancelled outside as well.
+    pub(crate) fn leave(&self, task: TaskRef, region: &Region) -> bool {
+        self.set_deadline(region, None);
+        let list = region.members.take();
+        if list.capacity() > 0 && self.lists.borrow().len() < LISTS {
+            self.lists.borrow_mut().push(list);
+        }
+        region::leave(task, region)
     }
 
     /// Switches to a task until it suspends or ends.
@@ -305,25 +352,19 @@ impl Loop {
         if let Some(joiner) = task.joiner.take() {
             self.wake(joiner);
         }
-        if let Some(family) = task.family.take() {
-            // SAFETY: the scope waits for this task.
-            self.leave(task, unsafe { family.as_ref() });
+        while let Some(region) = region::abandon(task) {
+            self.set_deadline(region, None);
+        }
+        if let Some((family, is_last)) = region::release(task) {
+            if task.is(Flags::PANICKED) && !task.has_handle() {
+                family.unheard.set(true);
+            }
+            if is_last && let Some(waiter) = family.waiter.take() {
+                self.wake(waiter);
+            }
         }
         // SAFETY: the loop has owned it until now. (A joiner has a handle.)
         unsafe { task.let_go() };
-    }
-
-    /// A scope has one task less.
-    fn leave(&self, task: TaskRef, family: &Family) {
-        if task.is(Flags::PANICKED) && !task.has_handle() {
-            family.unheard.set(true);
-        }
-        family.running.set(family.running.get() - 1);
-        if family.running.get() == 0
-            && let Some(parent) = family.parent.take()
-        {
-            self.wake(parent);
-        }
     }
 
     /// Puts a task that waits into the queue.
@@ -333,6 +374,14 @@ impl Loop {
             task.state.set(State::Ready);
             self.ready.borrow_mut().push_back(task);
         }
+    }
+
+    /// Delivers what a task of this loop waits for.
+    #[inline]
+    pub(crate) fn deliver(&self, slot: &Slot) {
+        let header = NonNull::new(slot.deliver()).expect("invariant: a header does not lie at address 0");
+        // SAFETY: it waits for this, and does not end before.
+        self.unpark(unsafe { TaskRef::new(header.cast()) });
     }
 
     /// Wakes a task that is parked.
@@ -352,13 +401,41 @@ impl Loop {
     }
 
     /// Has a task end: it unwinds where it waits, or where it would wait next.
-    pub(crate) fn cancel(&self, task: TaskRef) {
-        if !task.is(Flags::CANCELLED) {
-            task.set(Flags::CANCELLED);
+    pub(crate) fn cancel(&self, task: TaskRef, reason: Reason) {
+        if !task.has_ended() && task.asked.get().is_none() {
+            task.asked.set(Some(reason));
+            let mut cancelled = Vec::new();
+            region::spread(task, &mut cancelled);
+            self.interrupt_all(cancelled);
+        }
+    }
+
+    /// Has a region end, and all tasks that were spawned in it.
+    pub(crate) fn cancel_region(&self, region: &Region, reason: Reason) {
+        if region.asked.get().is_none() {
+            region.asked.set(Some(reason));
+            let mut cancelled = Vec::new();
+            region::spread_from(region, &mut cancelled);
+            self.interrupt_all(cancelled);
+        }
+    }
+
+    /// Wakes tasks that have just been cancelled.
+    fn interrupt_all(&self, tasks: Vec<TaskRef>) {
+        for task in tasks {
             if !task.is(Flags::SHIELDED) {
                 self.interrupt(task);
             }
         }
+    }
+
+    /// Has a region be cancelled at a time, or at none. The region belongs to a task of this loop.
+    pub(crate) fn set_deadline(&self, region: &Region, deadline: Option<Instant>) {
+        let mut timers = self.timers.borrow_mut();
+        if let Some(timer) = region.timer.take() {
+            timers.cancel(timer);
+        }
+        region.timer.set(deadline.map(|at| timers.insert(at, region_token(region))));
     }
 
     /// Cancels all tasks, those that were made last first.
@@ -372,7 +449,7 @@ impl Loop {
             // SAFETY: a block that is taken is a task's.
             let task = unsafe { TaskRef::new(block.cast::<Header>()) };
             if !task.has_ended() {
-                self.cancel(task);
+                self.cancel(task, Reason::Shutdown);
             }
         }
     }
@@ -457,7 +534,7 @@ impl Drop for Loop {
     fn drop(&mut self) {
         // Tasks that were made and never run.
         while let Some(task) = self.next_ready() {
-            self.fail(task, Box::new(Cancelled));
+            self.fail(task, Box::new(Cancelled::new(Reason::Shutdown)));
         }
         self.stacks.undefer();
         // SAFETY: the loop uses them no more.
@@ -476,6 +553,18 @@ pub(crate) unsafe extern "C" fn entry(_: usize, link: *const Link, _: *mut ()) -
     unsafe { (task.vtable.run)(task) };
     // SAFETY: `run` has dropped all that it had, or put it into the task.
     unsafe { switch::end(link, ENDED) }
+}
+
+/// The mark of a token that names a region. Addresses of tasks and regions are even.
+const REGION: u64 = 1;
+
+fn region_token(region: &Region) -> Token {
+    Token(ptr::from_ref(region).expose_provenance() as u64 | REGION)
+}
+
+fn region_of(token: Token) -> Option<NonNull<Region>> {
+    let is_region = token.0 & REGION != 0;
+    is_region.then(|| NonNull::new(ptr::with_exposed_provenance_mut((token.0 ^ REGION) as usize))).flatten()
 }
 
 fn token(task: TaskRef) -> Token {

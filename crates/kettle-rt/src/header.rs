@@ -7,13 +7,14 @@
 //!
 //! The unsafe code of this module is reading headers through those pointers.
 
+use crate::cancelled::Reason;
 use crate::cells::{Cells, Size};
 use crate::remote::Remote;
 use kettle_driver::TimerKey;
 use kettle_fiber::link::{Link, StackPointer};
 use kettle_fiber::stack::Stack;
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -39,13 +40,13 @@ pub(crate) enum State {
 pub(crate) struct Flags(u8);
 
 impl Flags {
-    /// It is to end. Set by `Loop::cancel`, cleared never.
+    /// It is to end, as far as it has got. Set and cleared by `region`, which knows why.
     pub(crate) const CANCELLED: Self = Self(1);
     /// Its timer went off. Set by the loop, cleared by who set the timer.
     pub(crate) const TIMED_OUT: Self = Self(2);
     /// It waits for what must have ended before it goes on, cancelled or not. Set and cleared by itself.
     pub(crate) const SHIELDED: Self = Self(4);
-    /// It has been told so by an error: next time it is unwound. Set by itself, cleared never.
+    /// It has been told so by an error: next time it is unwound. Set by itself, cleared where it is not to end any more.
     pub(crate) const TOLD: Self = Self(16);
     /// It has ended by a panic. Set by itself, cleared never.
     pub(crate) const PANICKED: Self = Self(8);
@@ -73,12 +74,28 @@ pub(crate) struct Rare {
     pub(crate) remote: Option<Arc<Remote>>,
 }
 
-/// The tasks of a scope: how many have not ended, and who waits for that.
+/// A part of a task's run that can be cancelled by itself, together with the tasks that were spawned in it. It lies in the
+/// frame of the function that runs this part, and those tasks have ended when the frame goes.
 #[derive(Debug, Default)]
-pub(crate) struct Family {
-    pub(crate) running: Cell<usize>,
-    pub(crate) parent: Cell<Option<TaskRef>>,
-    /// Whether one has panicked with nobody to hear.
+pub(crate) struct Region {
+    /// The task that has entered it, until it is left, or that task has ended.
+    pub(crate) task: Cell<Option<TaskRef>>,
+    /// The next one out, of the same task.
+    pub(crate) outer: Cell<Option<NonNull<Region>>>,
+    /// Why it is to end, if it is.
+    pub(crate) asked: Cell<Option<Reason>>,
+    /// Whether what is cancelled outside goes on in here.
+    pub(crate) shields: bool,
+    /// Whether what runs in here is to end: asked for here, or outside and not shielded from.
+    pub(crate) is_cancelled: Cell<bool>,
+    /// Whether the task had been told of a cancellation when it entered.
+    pub(crate) was_told: Cell<bool>,
+    pub(crate) timer: Cell<Option<TimerKey>>,
+    /// The tasks that were spawned in it, as long as they have not ended. Each knows its place.
+    pub(crate) members: RefCell<Vec<TaskRef>>,
+    /// Who waits for their end.
+    pub(crate) waiter: Cell<Option<TaskRef>>,
+    /// Whether one of them has panicked with nobody to hear.
     pub(crate) unheard: Cell<bool>,
 }
 
@@ -88,22 +105,28 @@ pub(crate) struct Family {
 pub(crate) struct Header {
     pub(crate) link: Link,
     pub(crate) stack_pointer: Cell<StackPointer>,
-    /// How an operation went; or who waits for an end.
+    /// How an operation went.
     pub(crate) outcome: Cell<i32>,
     pub(crate) state: Cell<State>,
     flags: Cell<Flags>,
     /// Whether the result is still in its place.
     pub(crate) has_result: Cell<bool>,
+    /// Why the task as a whole is to end, if it is.
+    pub(crate) asked: Cell<Option<Reason>>,
     /// The loop, until the task has ended, and the handles.
     owners: Cell<u32>,
+    /// Its place among the members of its family.
+    pub(crate) place: Cell<u32>,
+    pub(crate) timer: Cell<Option<TimerKey>>,
     pub(crate) vtable: &'static Vtable,
     cells: NonNull<Cells>,
     pub(crate) stack: Cell<Option<Stack>>,
     /// The task that waits for the end of this one.
     pub(crate) joiner: Cell<Option<TaskRef>>,
-    /// The scope that it is of, which waits for it.
-    pub(crate) family: Cell<Option<NonNull<Family>>>,
-    pub(crate) timer: Cell<Option<TimerKey>>,
+    /// The region that it was spawned in, which waits for it.
+    pub(crate) family: Cell<Option<NonNull<Region>>>,
+    /// The innermost region that it has entered.
+    pub(crate) region: Cell<Option<NonNull<Region>>>,
     rare: Cell<Option<Box<Rare>>>,
 }
 
@@ -120,13 +143,16 @@ impl Header {
             state: Cell::new(State::Created),
             flags: Cell::new(Flags(0)),
             has_result: Cell::new(false),
+            asked: Cell::new(None),
             owners: Cell::new(1),
+            place: Cell::new(0),
+            timer: Cell::new(None),
             vtable,
             cells,
             stack: Cell::new(None),
             joiner: Cell::new(None),
             family: Cell::new(None),
-            timer: Cell::new(None),
+            region: Cell::new(None),
             rare: Cell::new(rare),
         }
     }

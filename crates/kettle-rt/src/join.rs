@@ -2,6 +2,7 @@
 //!
 //! The unsafe code of this module is taking the result as what it is.
 
+use crate::cancelled::Reason;
 use crate::event_loop;
 use crate::header::{Rare, State, TaskRef};
 use crate::task;
@@ -66,6 +67,27 @@ impl<T> JoinHandle<T> {
         unsafe { this.task.let_go() };
         // SAFETY: written by `take_result`.
         unsafe { result.assume_init() }
+    }
+
+    /// Has the task end, unless it has: it is unwound where it waits, or where it would wait next, and each time it waits
+    /// after that. One that has not run does not begin. No checkpoint; [`join`](Self::join) waits for the end.
+    ///
+    /// ```
+    /// use kettle_rt::{Cancelled, EventLoop, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// EventLoop::new()?.run(|| {
+    ///     let kettle = spawn(|| sleep(Duration::MAX));
+    ///     kettle.cancel();
+    ///     assert!(kettle.join().unwrap_err().is::<Cancelled>());
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn cancel(&self) {
+        // A task that has not ended belongs to the loop that runs.
+        if let Some(event_loop) = event_loop::current() {
+            event_loop.cancel(self.task, Reason::Explicit);
+        }
     }
 
     /// Whether the task has ended, so that [`join`](Self::join) does not wait.

@@ -23,26 +23,32 @@
 //!
 //! # Modules, in reading order
 //!
-//! Memory for tasks (`cells`), how other threads find one (`remote`), what the loop knows of one (`header`); `cancelled`; the
-//! loop itself (`event_loop`), what runs on it (`task`), what that waits for (`wait`, `operation`); how it is
-//! named (`thread`) and waited for (`join`, `scope`), several of them (`group`), and the face of it all (`run`).
+//! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
+//! knows of one (`header`), how a cancellation spreads (`region`); the loop itself (`event_loop`), what runs on it (`task`),
+//! what that waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
+//! (`cancel`), several of them (`group`), and the face of it all (`run`).
 #![warn(missing_debug_implementations)]
 
 mod cells;
 mod remote;
-mod header;
 mod cancelled;
+mod header;
+mod region;
 mod event_loop;
 mod task;
 mod wait;
 mod operation;
+mod waiter;
 mod thread;
 mod join;
 mod scope;
+mod cancel;
 mod group;
 mod run;
 
-pub use cancelled::Cancelled;
+pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
+pub use cancelled::{Cancelled, Reason};
+pub use event_loop::now;
 pub use group::{Task, TaskGroup};
 pub use join::{Builder, JoinHandle, spawn};
 pub use kettle_driver as driver;
@@ -50,4 +56,5 @@ pub use operation::{Outcome, cancelled, checkpoint, close, operate};
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};
-pub use wait::{sleep, sleep_until, yield_now};
+pub use wait::{pass, raise_if_cancelled, sleep, sleep_until, yield_now};
+pub use waiter::{Waiter, Woken};

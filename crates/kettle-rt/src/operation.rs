@@ -3,8 +3,10 @@
 //! What an operation points to lies in the frame of the task that waits for it, and that one does not go on before the
 //! operation has completed, cancelled or not (S3).
 
+use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop::{self, Loop};
 use crate::header::{Flags, TaskRef};
+use crate::region;
 use crate::wait;
 use kettle_driver::Op;
 use std::io;
@@ -115,7 +117,10 @@ pub fn close(fd: OwnedFd) {
     }
 }
 
-/// The error of an operation that was cancelled with its task.
+/// The error of an operation of the current task that was cancelled: its source is [`Cancelled`](crate::Cancelled).
 pub fn cancelled() -> io::Error {
-    io::Error::other(crate::Cancelled)
+    match event_loop::task() {
+        Some((_, task)) => region::cancelled(task).into(),
+        None => Cancelled::new(Reason::Shutdown).into(),
+    }
 }

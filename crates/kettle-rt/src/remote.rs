@@ -14,8 +14,9 @@
 //! ```
 
 use kettle_driver::Notifier;
+use std::cell::Cell;
 use std::num::NonZeroU64;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,26 +39,88 @@ pub(crate) struct Remote {
     task: AtomicPtr<()>,
 }
 
+/// What another thread has to say to a loop.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A task's token was made available.
+    Unpark(Arc<Remote>),
+    /// What one of its tasks waits for has come.
+    Deliver(Letter),
+}
+
+/// Where a task of the loop waits for one thing that comes once.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// The task's header.
+    task: *mut (),
+    is_delivered: Cell<bool>,
+}
+
+/// A slot on its way to the loop of its task.
+#[derive(Debug)]
+pub(crate) struct Letter(NonNull<Slot>);
+
+// SAFETY: only the loop of the slot's task looks at it, by `deliver`.
+unsafe impl Send for Letter {}
+
+impl Slot {
+    pub(crate) fn new(task: *mut ()) -> Self {
+        Self { task, is_delivered: Cell::new(false) }
+    }
+
+    /// The task's header.
+    pub(crate) fn task(&self) -> *mut () {
+        self.task
+    }
+
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.is_delivered.get()
+    }
+
+    /// Delivers it, on the thread of its task. Gives the task's header.
+    pub(crate) fn deliver(&self) -> *mut () {
+        self.is_delivered.set(true);
+        self.task
+    }
+
+    /// A letter to it, from any thread.
+    ///
+    /// # Safety
+    ///
+    /// 1. The slot is there until the letter has been delivered. 2. The letter is put into the mailbox of its task's loop.
+    pub(crate) unsafe fn letter(this: NonNull<Self>) -> Letter {
+        Letter(this)
+    }
+}
+
+impl Letter {
+    /// Delivers it, on the thread of its task. Gives the task's header.
+    pub(crate) fn deliver(self) -> *mut () {
+        // SAFETY: by the obligation of `letter`.
+        unsafe { self.0.as_ref() }.deliver()
+    }
+}
+
 /// What other threads have to say to a loop.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    unparked: Mutex<Vec<Arc<Remote>>>,
+    messages: Mutex<Vec<Message>>,
     notifier: Notifier,
 }
 
 impl Mailbox {
     pub(crate) fn new(notifier: Notifier) -> Arc<Self> {
-        Arc::new(Self { unparked: Mutex::default(), notifier })
+        Arc::new(Self { messages: Mutex::default(), notifier })
     }
 
     /// Takes out what has come, into a vector that is empty.
-    pub(crate) fn empty_into(&self, unparked: &mut Vec<Arc<Remote>>) {
+    pub(crate) fn empty_into(&self, messages: &mut Vec<Message>) {
         // Nothing panics while it is locked.
-        std::mem::swap(&mut *self.unparked.lock().unwrap_or_else(PoisonError::into_inner), unparked);
+        std::mem::swap(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner), messages);
     }
 
-    fn put(&self, remote: Arc<Remote>) {
-        self.unparked.lock().unwrap_or_else(PoisonError::into_inner).push(remote);
+    pub(crate) fn put(&self, message: Message) {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         self.notifier.notify();
     }
 }
@@ -118,7 +181,7 @@ impl Remote {
     /// Tells the task's loop to wake it.
     pub(crate) fn send(self: &Arc<Self>) {
         if let Some(mailbox) = &self.mailbox {
-            mailbox.put(Arc::clone(self));
+            mailbox.put(Message::Unpark(Arc::clone(self)));
         }
     }
 }

@@ -7,8 +7,9 @@
 //! The unsafe code of this module is forgetting those lifetimes.
 
 use crate::event_loop;
-use crate::header::{Family, Flags, State};
+use crate::header::{Flags, Region, State};
 use crate::join::{Builder, JoinHandle, expect, no_loop};
+use crate::region;
 use crate::task;
 use crate::thread::Thread;
 use crate::wait;
@@ -17,13 +18,12 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr::NonNull;
 use std::thread;
 
 /// Where tasks are spawned that borrow: `std::thread::Scope` for tasks. See [`scope`].
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
-    family: Family,
+    region: Region,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -58,23 +58,14 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    assert!(event_loop::task().is_some(), "open a scope where no task is: outside of `run`, or while unwinding");
-    let scope = Scope { family: Family::default(), scope: PhantomData, env: PhantomData };
+    let Some((_, task)) = event_loop::task() else {
+        panic!("open a scope where no task is: outside of `run`, or while unwinding")
+    };
+    let scope = Scope { region: Region::default(), scope: PhantomData, env: PhantomData };
+    region::enter(task, &scope.region);
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    // Asked again: a coroutine may have taken the function to another task meanwhile.
-    while scope.family.running.get() > 0 {
-        let Some((event_loop, task)) = event_loop::task() else {
-            // What was unwinding has been caught, so it is another panic, and this one aborts.
-            panic!("end a scope in a destructor that runs by unwinding: it can't wait for its tasks there")
-        };
-        let shielded = task.is(Flags::SHIELDED);
-        task.set(Flags::SHIELDED);
-        scope.family.parent.set(Some(task));
-        event_loop.suspend(task, State::Waiting);
-        if !shielded {
-            task.clear(Flags::SHIELDED);
-        }
-    }
+    wait_for_members(&scope.region);
+    leave(&scope.region);
     if result.is_ok()
         && let Some((_, task)) = event_loop::task()
     {
@@ -83,9 +74,33 @@ where
     }
     match result {
         Err(panic) => resume_unwind(panic),
-        Ok(_) if scope.family.unheard.get() => panic!("a scoped task panicked"),
+        Ok(_) if scope.region.unheard.get() => panic!("a scoped task panicked"),
         Ok(result) => result,
     }
+}
+
+/// Waits, cancelled or not, until all tasks that were spawned in a region have ended.
+pub(crate) fn wait_for_members(region: &Region) {
+    // Asked each time: a coroutine may take a scope's function to another task.
+    while !region.members.borrow().is_empty() {
+        let Some((event_loop, task)) = event_loop::task() else {
+            // What was unwinding has been caught, so it is another panic, and this one aborts.
+            panic!("end a scope in a destructor that runs by unwinding: it can't wait for its tasks there")
+        };
+        let shielded = task.is(Flags::SHIELDED);
+        task.set(Flags::SHIELDED);
+        region.waiter.set(Some(task));
+        event_loop.suspend(task, State::Waiting);
+        if !shielded {
+            task.clear(Flags::SHIELDED);
+        }
+    }
+}
+
+/// The region's task leaves it, if that has not ended. Gives whether it is cancelled outside as well.
+pub(crate) fn leave(region: &Region) -> bool {
+    let (Some(task), Some(event_loop)) = (region.task.get(), event_loop::current()) else { return false };
+    event_loop.leave(task, region)
 }
 
 impl<'scope> Scope<'scope, '_> {
@@ -124,17 +139,15 @@ impl Builder {
         let task = unsafe { task::make(event_loop, f, self.rare()) };
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
-        scope.family.running.set(scope.family.running.get() + 1);
-        task.family.set(Some(NonNull::from(&scope.family)));
-        event_loop.admit(task);
-        Ok(ScopedJoinHandle { handle: ManuallyDrop::new(handle), scope: &scope.family })
+        event_loop.admit_to(&scope.region, task);
+        Ok(ScopedJoinHandle { handle: ManuallyDrop::new(handle), scope: &scope.region })
     }
 }
 
 /// A task of a scope that may be waited for: `std::thread::ScopedJoinHandle` for tasks.
 pub struct ScopedJoinHandle<'scope, T> {
     handle: ManuallyDrop<JoinHandle<T>>,
-    scope: &'scope Family,
+    scope: &'scope Region,
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
@@ -151,6 +164,11 @@ impl<T> ScopedJoinHandle<'_, T> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped.
         unsafe { ManuallyDrop::take(&mut this.handle) }.join()
+    }
+
+    /// As [`JoinHandle::cancel`].
+    pub fn cancel(&self) {
+        self.handle.cancel();
     }
 
     /// As [`JoinHandle::is_finished`].

@@ -6,6 +6,7 @@ use crate::cancelled::Cancelled;
 use crate::cells::Size;
 use crate::event_loop::{Loop, entry};
 use crate::header::{Flags, Header, Rare, TaskRef, Vtable};
+use crate::region;
 use kettle_fiber::link::Link;
 use std::alloc::Layout;
 use std::any::Any;
@@ -115,7 +116,7 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
         // SAFETY: called once, for a task that was not started.
         let function = unsafe { Self::take_function(task) };
         let result = if task.is(Flags::CANCELLED) {
-            catch_unwind(AssertUnwindSafe(|| drop(function))).and_then(|()| Err(Box::new(Cancelled) as _))
+            catch_unwind(AssertUnwindSafe(|| drop(function))).and_then(|()| Err(Box::new(region::cancelled(task)) as _))
         } else {
             catch_unwind(AssertUnwindSafe(|| K::keep(function())))
         };

@@ -110,7 +110,7 @@ pub fn park() {
 /// A task that is cancelled is unwound here.
 pub fn park_timeout(time: Duration) {
     match event_loop::task() {
-        Some(_) => park_until(Instant::now().checked_add(time)),
+        Some(_) => park_until(event_loop::now().checked_add(time)),
         None => thread::park_timeout(time),
     }
 }

@@ -3,9 +3,9 @@
 //!
 //! Outside of tasks, and in one that is unwinding, there is nothing to suspend: then the thread waits, as with `std`.
 
-use crate::cancelled::Cancelled;
 use crate::event_loop::{self, Loop};
 use crate::header::{Flags, State, TaskRef};
+use crate::region;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 #[inline]
 pub(crate) fn check(task: TaskRef) {
     if is_cancelled(task) && cfg!(panic = "unwind") {
-        Cancelled::raise();
+        region::cancelled(task).raise();
     }
 }
 
@@ -33,6 +33,28 @@ pub(crate) fn until(event_loop: &Loop, task: TaskRef, deadline: Option<Instant>)
     event_loop.set_timer(task, deadline);
     event_loop.suspend(task, State::Waiting);
     event_loop.clear_timer(task)
+}
+
+/// Raises the cancellation of the current task, if it has been cancelled: what ends a wait that was found to be
+/// [`Cancelled`](crate::Woken::Cancelled). It returns where panics abort, and outside of tasks.
+pub fn raise_if_cancelled() {
+    if let Some((_, task)) = event_loop::task() {
+        check(task);
+    }
+}
+
+/// What a wait is besides waiting, for who need not wait: it can be cancelled there, and it counts, so that others have their
+/// turn. A checkpoint. (For what has an error to give it is [`checkpoint`](crate::checkpoint).)
+///
+/// # Cancellation
+///
+/// A task that has been cancelled is unwound here.
+#[inline]
+pub fn pass() {
+    if let Some((event_loop, task)) = event_loop::task() {
+        check(task);
+        event_loop.pass(task);
+    }
 }
 
 /// Lets other tasks run before this one goes on. A checkpoint.
@@ -81,11 +103,11 @@ pub fn yield_now() {
 ///
 /// A task that is cancelled is unwound here.
 pub fn sleep(time: Duration) {
-    match Instant::now().checked_add(time) {
+    match event_loop::now().checked_add(time) {
         Some(deadline) => sleep_until(deadline),
         // Longer than the clock can tell.
         None => loop {
-            sleep_until(Instant::now() + Duration::from_secs(1 << 32));
+            sleep_until(event_loop::now() + Duration::from_secs(1 << 32));
         },
     }
 }
@@ -99,7 +121,7 @@ pub fn sleep_until(deadline: Instant) {
     match event_loop::task() {
         Some((event_loop, task)) => {
             check(task);
-            while Instant::now() < deadline && !is_cancelled(task) {
+            while event_loop.now() < deadline && !is_cancelled(task) {
                 until(event_loop, task, Some(deadline));
                 check(task);
             }

@@ -5,6 +5,7 @@
 //! asking for them would be a system call for each read. All clones of a socket share them, as they share the kernel's.
 #![forbid(unsafe_code)]
 
+use kettle_rt::now;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -65,7 +66,7 @@ impl Timeout {
 impl Patience {
     /// To wait so long, beginning now.
     pub(super) fn of(time: Duration) -> Self {
-        Instant::now().checked_add(time).map_or(Self::Endless, Self::Until)
+        now().checked_add(time).map_or(Self::Endless, Self::Until)
     }
 
     pub(super) fn deadline(self) -> Option<Instant> {
@@ -77,7 +78,7 @@ impl Patience {
 
     /// From now to the deadline, never nothing: std takes that for a mistake.
     pub(super) fn time_left(self) -> Option<Duration> {
-        let left = self.deadline()?.saturating_duration_since(Instant::now());
+        let left = self.deadline()?.saturating_duration_since(now());
         Some(left.max(Duration::from_nanos(1)))
     }
 }

@@ -9,7 +9,7 @@
 use super::address::Address;
 use super::options::{Options, Patience, Timeout};
 use kettle_rt::driver::{Interest, Op};
-use kettle_rt::{Outcome, cancelled, checkpoint, operate};
+use kettle_rt::{Outcome, cancelled, checkpoint, now, operate};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::{self, ManuallyDrop};
 use std::net::SocketAddr;
@@ -263,7 +263,7 @@ fn persist(fd: RawFd, interest: Interest, patience: Patience, errno: i32) -> io:
 
 /// Waits until a descriptor is ready. A checkpoint. The end of the time is std's error for it.
 fn until_ready(fd: RawFd, interest: Interest, deadline: Option<Instant>) -> io::Result<()> {
-    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+    if deadline.is_some_and(|deadline| deadline <= now()) {
         return Err(error(libc::EAGAIN));
     }
     // SAFETY: no pointers.
@@ -283,7 +283,7 @@ fn poll(fd: RawFd, interest: Interest, deadline: Option<Instant>) -> io::Result<
         Interest::Writable => libc::POLLOUT,
     };
     let mut asked = libc::pollfd { fd, events, revents: 0 };
-    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(now()));
     // Rounded up: an early end would be another turn.
     let timeout = left.map_or(-1, |left| i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX));
     // SAFETY: one entry, a variable.
