@@ -7,6 +7,7 @@
 use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::header::{Region, TaskRef};
+use crate::outside;
 use crate::region;
 use crate::scope::leave;
 use std::fmt;
@@ -28,7 +29,7 @@ impl CancelScope {
 
     /// Sets when it is cancelled, instead of when it was set before. A time that has passed cancels at once.
     pub fn set_deadline(&self, deadline: Option<Instant>) {
-        let (Some(_), Some(event_loop)) = (self.region.task.get(), event_loop::current()) else { return };
+        let Some(event_loop) = self.region.task.get().and_then(outside::loop_of) else { return };
         if deadline.is_some_and(|deadline| deadline <= event_loop.now()) {
             self.cancel_for(Reason::Deadline);
         } else {
@@ -42,7 +43,7 @@ impl CancelScope {
     }
 
     fn cancel_for(&self, reason: Reason) {
-        if let Some(event_loop) = event_loop::current() {
+        if let Some(event_loop) = self.region.task.get().and_then(outside::loop_of).or_else(event_loop::current) {
             event_loop.cancel_region(&self.region, reason);
         }
     }
@@ -81,7 +82,7 @@ impl fmt::Debug for CancelScope {
 ///
 /// # Panics
 ///
-/// With the function's panic. If no event loop runs on this thread: there nothing could be cancelled.
+/// With the function's panic. If there can't be an event loop, outside of `run`.
 ///
 /// # Cancellation
 ///
@@ -170,8 +171,9 @@ fn run<T>(
     begin: impl FnOnce(&CancelScope),
     f: impl FnOnce(&CancelScope) -> T,
 ) -> Result<T, Cancelled> {
+    // Outside of `run` the thread becomes a task.
+    _ = outside::event_loop().unwrap_or_else(|error| panic!("{error}"));
     let Some((_, task)) = event_loop::task() else {
-        assert!(thread::panicking(), "open a cancel scope where no task is: call this inside `run`");
         // In a destructor that runs by unwinding nothing waits, so there is nothing to cancel.
         return Ok(f(&scope));
     };

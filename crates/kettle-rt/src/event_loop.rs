@@ -7,18 +7,20 @@
 //! The unsafe code of this module is switching to tasks, and reading as references the pointers that stand for tasks
 //! meanwhile: those in the queue, and the driver's tokens.
 
-use crate::cancelled::{Cancelled, Reason};
+use crate::cancelled::Reason;
 use crate::cells::Cells;
-use crate::header::{Flags, Header, Region, State, TaskRef};
+use crate::header::{Flags, Region, State, TaskRef};
 use crate::region;
 use crate::remote::{Mailbox, Message, Slot};
+use crate::tokens::{region_of, region_token, task_of, token};
 use kettle_driver::{Choice, Completion, Driver, Op, Submitted, Timers, Token, Until};
 use kettle_fiber::link::Link;
 use kettle_fiber::stack::Stacks;
 use kettle_fiber::{StackError, switch};
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,22 +46,35 @@ const ENDED: usize = 1;
 
 thread_local! {
     /// The loop that runs on this thread.
-    static CURRENT: Cell<*const Loop> = const { Cell::new(ptr::null()) };
+    pub(crate) static CURRENT: Cell<*const Loop> = const { Cell::new(ptr::null()) };
+}
+
+/// Ends the process if it is dropped: tasks borrow from what lies below the loop, so no panic may pass it while they run.
+/// Those of tasks have been caught.
+pub(crate) struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        eprintln!("a panic would leave the event loop, whose tasks have not ended");
+        process::abort();
+    }
 }
 
 /// See the module.
 pub(crate) struct Loop {
-    ready: RefCell<VecDeque<TaskRef>>,
-    current: Cell<Option<TaskRef>>,
+    pub(crate) ready: RefCell<VecDeque<TaskRef>>,
+    pub(crate) current: Cell<Option<TaskRef>>,
     /// How many tasks have not ended.
-    live: Cell<usize>,
+    pub(crate) live: Cell<usize>,
     /// Whether what still runs is to end.
-    closing: Cell<bool>,
-    driver: RefCell<Driver>,
+    pub(crate) closing: Cell<bool>,
+    /// How many operations are awaited before the rest is to end.
+    pub(crate) stopping: Cell<usize>,
+    pub(crate) driver: RefCell<Driver>,
     timers: RefCell<Timers>,
     stacks: Stacks,
-    cells: NonNull<Cells>,
-    mailbox: Arc<Mailbox>,
+    pub(crate) cells: NonNull<Cells>,
+    pub(crate) mailbox: Arc<Mailbox>,
     /// What the driver, the timers and the mailbox give, emptied each time.
     completions: RefCell<Vec<Completion>>,
     expired: RefCell<Vec<Token>>,
@@ -87,6 +102,11 @@ pub(crate) fn task<'a>() -> Option<(&'a Loop, TaskRef)> {
     (!thread::panicking()).then_some((current, task))
 }
 
+/// Whether this is outside of all `run`s: no loop runs, or the thread's own one, and the thread is not in a task of it.
+pub(crate) fn is_outside() -> bool {
+    current().is_none_or(|event_loop| event_loop.current.get().is_some_and(|task| task.is(Flags::THREAD)))
+}
+
 /// What time it is: the current loop's time, if one runs on this thread.
 pub fn now() -> Instant {
     current().map_or_else(Instant::now, Loop::now)
@@ -101,6 +121,7 @@ impl Loop {
             current: Cell::new(None),
             live: Cell::new(0),
             closing: Cell::new(false),
+            stopping: Cell::new(0),
             timers: RefCell::new(Timers::new(Instant::now())),
             mailbox: Mailbox::new(driver.notifier()),
             driver: RefCell::new(driver),
@@ -142,31 +163,39 @@ impl Loop {
 
     // --- the run loop ---
 
-    /// Runs tasks until this one has ended, and then what is left, which is cancelled. No loop runs on this thread.
-    pub(crate) fn run(&self, root: TaskRef) {
-        debug_assert!(current().is_none(), "invariant: callers look");
-        CURRENT.set(self);
-        self.run_until_end(Some(root));
-        self.closing.set(true);
-        self.cancel_all();
-        self.run_until_end(None);
-        self.closing.set(false);
-        CURRENT.set(ptr::null());
+    /// Whether a task is one of this loop.
+    pub(crate) fn has(&self, task: TaskRef) -> bool {
+        task.is_in(self.cells)
     }
 
-    /// In turns until a task has ended, or all have: what is ready runs, then the kernel is asked, in one call, for what
-    /// has come and with what is to be done.
-    #[inline(never)]
-    fn run_until_end(&self, of: Option<TaskRef>) {
-        let has_ended = || match of {
-            Some(task) => task.has_ended(),
-            None => self.live.get() == 0,
-        };
-        while !has_ended() {
+    /// Runs the others until it is the turn of the thread's own task, whose stack this is.
+    #[cold]
+    fn run_until_turn(&self, thread: TaskRef) {
+        self.current.set(None);
+        let unwinding = AbortOnUnwind;
+        loop {
+            for _ in 0..ROUND {
+                let Some(task) = self.next_ready() else { break };
+                if task == thread {
+                    std::mem::forget(unwinding);
+                    task.state.set(State::Running);
+                    self.current.set(Some(task));
+                    return;
+                }
+                self.resume(task);
+            }
+            self.attend();
+        }
+    }
+
+    /// In turns: what is ready runs, then the kernel is asked, in one call, for what has come and with what is to be done.
+    #[inline(always)]
+    pub(crate) fn run_until(&self, is_over: impl Fn() -> bool) {
+        while !is_over() {
             for _ in 0..ROUND {
                 let Some(task) = self.next_ready() else { break };
                 self.resume(task);
-                if has_ended() {
+                if is_over() {
                     return;
                 }
             }
@@ -222,7 +251,7 @@ impl Loop {
             // SAFETY: the token is of a task that operates, which does not end before this completion.
             let task = unsafe { task_of(completion.token) };
             task.outcome.set(completion.result);
-            self.wake(task);
+            self.complete(task);
         }
         let now = self.now();
         self.asked.set(now);
@@ -257,7 +286,7 @@ impl Loop {
             };
             if let Some(header) = NonNull::new(header) {
                 // SAFETY: it has not ended, or this would be null; and who waits for a letter does not end before.
-                self.unpark(unsafe { TaskRef::new(header.cast()) });
+                self.wake(unsafe { TaskRef::new(header.cast()) });
             }
         }
     }
@@ -284,16 +313,6 @@ impl Loop {
         self.admit(task);
     }
 
-    /// A task leaves a region. Gives whether it is cancelled outside as well.
-    pub(crate) fn leave(&self, task: TaskRef, region: &Region) -> bool {
-        self.set_deadline(region, None);
-        let list = region.members.take();
-        if list.capacity() > 0 && self.lists.borrow().len() < LISTS {
-            self.lists.borrow_mut().push(list);
-        }
-        region::leave(task, region)
-    }
-
     /// Switches to a task until it suspends or ends.
     // Inlined, for a processor predicts returns by the calls that it has seen: none may lie across a switch here.
     #[inline(always)]
@@ -301,7 +320,7 @@ impl Loop {
         if task.state.get() == State::Created
             && let Err(error) = self.start(task)
         {
-            return self.fail(task, Box::new(error.to_string()));
+            return self.fail(task, &error);
         }
         task.state.set(State::Running);
         self.current.set(Some(task));
@@ -335,14 +354,17 @@ impl Loop {
 
     /// Ends a task that never runs.
     #[cold]
-    fn fail(&self, task: TaskRef, payload: Box<dyn Any + Send>) {
+    fn fail(&self, task: TaskRef, error: &StackError<()>) {
+        // Said by the panic hook, as any other panic of a task: perhaps nobody joins it.
+        let panic = catch_unwind(AssertUnwindSafe(|| panic!("{error}")))
+            .map_or_else(|payload| payload, |never: Infallible| match never {});
         // SAFETY: it was not started.
-        unsafe { (task.vtable.fail)(task, payload) };
+        unsafe { (task.vtable.fail)(task, panic) };
         self.end(task);
     }
 
     /// What follows a task's end.
-    fn end(&self, task: TaskRef) {
+    pub(crate) fn end(&self, task: TaskRef) {
         drop(task.stack.take());
         task.state.set(State::Ended);
         self.live.set(self.live.get() - 1);
@@ -370,10 +392,26 @@ impl Loop {
     /// Puts a task that waits into the queue.
     #[inline]
     pub(crate) fn wake(&self, task: TaskRef) {
-        if matches!(task.state.get(), State::Waiting | State::Operating) {
-            task.state.set(State::Ready);
-            self.ready.borrow_mut().push_back(task);
+        if task.state.get() == State::Waiting {
+            self.make_ready(task);
         }
+    }
+
+    /// Puts a task into the queue whose operation has completed: nothing else does (S3).
+    #[inline]
+    fn complete(&self, task: TaskRef) {
+        debug_assert_eq!(task.state.get(), State::Operating, "invariant: a completion is that of an operation");
+        if task.is(Flags::STOPPING) {
+            task.clear(Flags::STOPPING);
+            self.stopping.set(self.stopping.get() - 1);
+        }
+        self.make_ready(task);
+    }
+
+    #[inline(always)]
+    fn make_ready(&self, task: TaskRef) {
+        task.state.set(State::Ready);
+        self.ready.borrow_mut().push_back(task);
     }
 
     /// Delivers what a task of this loop waits for.
@@ -381,14 +419,17 @@ impl Loop {
     pub(crate) fn deliver(&self, slot: &Slot) {
         let header = NonNull::new(slot.deliver()).expect("invariant: a header does not lie at address 0");
         // SAFETY: it waits for this, and does not end before.
-        self.unpark(unsafe { TaskRef::new(header.cast()) });
+        self.wake(unsafe { TaskRef::new(header.cast()) });
     }
 
-    /// Wakes a task that is parked.
-    pub(crate) fn unpark(&self, task: TaskRef) {
-        if task.state.get() == State::Waiting {
-            self.wake(task);
+    /// A task leaves a region. Gives whether it is cancelled outside as well.
+    pub(crate) fn leave(&self, task: TaskRef, region: &Region) -> bool {
+        self.set_deadline(region, None);
+        let list = region.members.take();
+        if list.capacity() > 0 && self.lists.borrow().len() < LISTS {
+            self.lists.borrow_mut().push(list);
         }
+        region::leave(task, region)
     }
 
     /// Wakes a task before its time. One that operates goes on when its operation has been cancelled.
@@ -406,7 +447,7 @@ impl Loop {
             task.asked.set(Some(reason));
             let mut cancelled = Vec::new();
             region::spread(task, &mut cancelled);
-            self.interrupt_all(cancelled);
+            cancelled.into_iter().for_each(|task| self.interrupt_unless_shielded(task));
         }
     }
 
@@ -416,16 +457,14 @@ impl Loop {
             region.asked.set(Some(reason));
             let mut cancelled = Vec::new();
             region::spread_from(region, &mut cancelled);
-            self.interrupt_all(cancelled);
+            cancelled.into_iter().for_each(|task| self.interrupt_unless_shielded(task));
         }
     }
 
-    /// Wakes tasks that have just been cancelled.
-    fn interrupt_all(&self, tasks: Vec<TaskRef>) {
-        for task in tasks {
-            if !task.is(Flags::SHIELDED) {
-                self.interrupt(task);
-            }
+    /// Wakes a task that is cancelled, unless it waits for what must have ended.
+    pub(crate) fn interrupt_unless_shielded(&self, task: TaskRef) {
+        if task.is(Flags::CANCELLED) && !task.is(Flags::SHIELDED) {
+            self.interrupt(task);
         }
     }
 
@@ -436,22 +475,6 @@ impl Loop {
             timers.cancel(timer);
         }
         region.timer.set(deadline.map(|at| timers.insert(at, region_token(region))));
-    }
-
-    /// Cancels all tasks, those that were made last first.
-    #[cold]
-    fn cancel_all(&self) {
-        // SAFETY: the loop has them as long as it lives.
-        let cells = unsafe { self.cells.as_ref() };
-        // SAFETY: a task's block is written at once, and the second word is its link's function.
-        let taken = unsafe { cells.taken() };
-        for block in taken.into_iter().rev() {
-            // SAFETY: a block that is taken is a task's.
-            let task = unsafe { TaskRef::new(block.cast::<Header>()) };
-            if !task.has_ended() {
-                self.cancel(task, Reason::Shutdown);
-            }
-        }
     }
 
     // --- what a task calls ---
@@ -466,13 +489,15 @@ impl Loop {
     /// Goes to the end of the queue.
     #[inline]
     pub(crate) fn yield_now(&self, task: TaskRef) {
-        task.state.set(State::Ready);
-        self.ready.borrow_mut().push_back(task);
+        self.make_ready(task);
         self.switch_away(task);
     }
 
     #[inline]
     fn switch_away(&self, task: TaskRef) {
+        if task.is(Flags::THREAD) {
+            return self.run_until_turn(task);
+        }
         // SAFETY: this runs in the current task, on its stack or on one of a coroutine that it has resumed: `task` gives no
         // other, and a loop is not `Send`.
         unsafe { switch::suspend(&raw const task.link, 0) };
@@ -532,10 +557,8 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        // Tasks that were made and never run.
-        while let Some(task) = self.next_ready() {
-            self.fail(task, Box::new(Cancelled::new(Reason::Shutdown)));
-        }
+        debug_assert_eq!(self.live.get(), 0, "invariant: `run` returns when all tasks have ended");
+        self.mailbox.close();
         self.stacks.undefer();
         // SAFETY: the loop uses them no more.
         unsafe { Cells::release(self.cells) };
@@ -553,29 +576,4 @@ pub(crate) unsafe extern "C" fn entry(_: usize, link: *const Link, _: *mut ()) -
     unsafe { (task.vtable.run)(task) };
     // SAFETY: `run` has dropped all that it had, or put it into the task.
     unsafe { switch::end(link, ENDED) }
-}
-
-/// The mark of a token that names a region. Addresses of tasks and regions are even.
-const REGION: u64 = 1;
-
-fn region_token(region: &Region) -> Token {
-    Token(ptr::from_ref(region).expose_provenance() as u64 | REGION)
-}
-
-fn region_of(token: Token) -> Option<NonNull<Region>> {
-    let is_region = token.0 & REGION != 0;
-    is_region.then(|| NonNull::new(ptr::with_exposed_provenance_mut((token.0 ^ REGION) as usize))).flatten()
-}
-
-fn token(task: TaskRef) -> Token {
-    Token(task.header().as_ptr().expose_provenance() as u64)
-}
-
-/// # Safety
-///
-/// The token is that of a task that has not ended.
-unsafe fn task_of(token: Token) -> TaskRef {
-    let header = NonNull::new(ptr::with_exposed_provenance_mut(token.0 as usize));
-    // SAFETY: by the obligation.
-    unsafe { TaskRef::new(header.expect("invariant: a token is an address")) }
 }

@@ -20,7 +20,7 @@ impl<T> Task<T> {
 
     /// The name that the message of an overflow gives.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.builder = self.builder.name(name);
+        self.builder = self.builder.name(name.into());
         self
     }
 
@@ -60,7 +60,7 @@ impl<T: 'static> TaskGroup<T> {
     ///
     /// # Panics
     ///
-    /// With the first panic of a task, in that order, when all have ended. If no event loop runs on this thread.
+    /// With the first panic of a task, in that order, when all have ended. If there is no event loop on this thread and none can be made.
     pub fn join_all(self) -> Vec<T> {
         let spawn = |task: Task<T>| expect(task.builder.spawn(task.function));
         let handles: Vec<JoinHandle<T>> = self.tasks.into_iter().map(spawn).collect();

@@ -48,6 +48,10 @@ impl Flags {
     pub(crate) const SHIELDED: Self = Self(4);
     /// It has been told so by an error: next time it is unwound. Set by itself, cleared where it is not to end any more.
     pub(crate) const TOLD: Self = Self(16);
+    /// Its operation was cancelled when the loop began to end. Set and cleared by the loop.
+    pub(crate) const STOPPING: Self = Self(64);
+    /// It is a thread outside of `run`, on its own stack. Set when it is made.
+    pub(crate) const THREAD: Self = Self(32);
     /// It has ended by a panic. Set by itself, cleared never.
     pub(crate) const PANICKED: Self = Self(8);
 }
@@ -168,6 +172,11 @@ impl Header {
 
     pub(crate) fn clear(&self, flag: Flags) {
         self.flags.set(Flags(self.flags.get().0 & !flag.0));
+    }
+
+    /// Whether its block is of these cells.
+    pub(crate) fn is_in(&self, cells: NonNull<Cells>) -> bool {
+        self.cells == cells
     }
 
     /// Whether there is a handle, beside the loop.

@@ -5,6 +5,7 @@
 use crate::cancelled::Reason;
 use crate::event_loop;
 use crate::header::{Rare, State, TaskRef};
+use crate::outside;
 use crate::task;
 use crate::thread::Thread;
 use crate::wait;
@@ -85,7 +86,7 @@ impl<T> JoinHandle<T> {
     /// ```
     pub fn cancel(&self) {
         // A task that has not ended belongs to the loop that runs.
-        if let Some(event_loop) = event_loop::current() {
+        if let Some(event_loop) = outside::loop_of(self.task) {
             event_loop.cancel(self.task, Reason::Explicit);
         }
     }
@@ -103,7 +104,7 @@ impl<T> JoinHandle<T> {
 
 /// Suspends the current task until another one has ended.
 fn wait_for_end(target: TaskRef) {
-    let Some((event_loop, me)) = event_loop::task() else {
+    let Some((event_loop, me)) = event_loop::task().filter(|(event_loop, _)| event_loop.has(target)) else {
         panic!("join a task from where nothing can wait for it: outside of its event loop, or while unwinding")
     };
     assert_ne!(me, target, "join a task from itself: it would wait for its own end");
@@ -114,7 +115,7 @@ fn wait_for_end(target: TaskRef) {
         if target.has_ended() {
             return;
         }
-        if wait::is_cancelled(me) && cfg!(panic = "unwind") {
+        if wait::hears_cancellation(me) && cfg!(panic = "unwind") {
             target.joiner.set(None);
             wait::check(me);
         }
@@ -147,9 +148,9 @@ impl Builder {
         Self::default()
     }
 
-    /// The name that the message of an overflow and panics give.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into().into_boxed_str());
+    /// The name that [`Thread::name`] and the message of an overflow give. (The message of a panic has that of the thread.)
+    pub fn name(mut self, name: String) -> Self {
+        self.name = Some(name.into_boxed_str());
         self
     }
 
@@ -168,10 +169,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If no event loop runs on this thread.
+    /// If there is no event loop on this thread and none can be made.
     #[inline]
     pub fn spawn<T: 'static>(self, f: impl FnOnce() -> T + 'static) -> io::Result<JoinHandle<T>> {
-        let event_loop = event_loop::current().ok_or_else(no_loop)?;
+        let event_loop = outside::event_loop()?;
         // SAFETY: 1. it borrows nothing that could go. 2. The handle takes a `T`.
         let task = unsafe { task::make(event_loop, f, self.rare()) };
         // SAFETY: the same, and it is the only handle.
@@ -179,11 +180,6 @@ impl Builder {
         event_loop.admit(task);
         Ok(handle)
     }
-}
-
-#[cold]
-pub(crate) fn no_loop() -> io::Error {
-    io::Error::other("spawn a task where no event loop runs: call this inside `run`")
 }
 
 /// What the functions do that have no room for an error.
@@ -196,6 +192,9 @@ pub(crate) fn expect<T>(handle: io::Result<T>) -> T {
 ///
 /// The task runs on this thread, when its turn comes, so the function need not be `Send`. It gets a stack when it first
 /// runs; nothing is allocated in a steady state of tasks.
+///
+/// Outside of [`run`](crate::EventLoop::run) the thread gets an event loop of its own: its tasks run while the thread waits
+/// in a function of this crate, as for their end. One that has not ended when the thread ends is left where it is.
 ///
 /// ```
 /// use kettle_rt::{EventLoop, spawn};
@@ -210,7 +209,7 @@ pub(crate) fn expect<T>(handle: io::Result<T>) -> T {
 ///
 /// # Panics
 ///
-/// If no event loop runs on this thread.
+/// If there is no event loop on this thread and none can be made.
 #[inline]
 pub fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     expect(Builder::new().spawn(f))

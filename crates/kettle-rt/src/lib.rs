@@ -24,8 +24,9 @@
 //! # Modules, in reading order
 //!
 //! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
-//! knows of one (`header`), how a cancellation spreads (`region`); the loop itself (`event_loop`), what runs on it (`task`),
-//! what that waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
+//! knows of one (`header`), how a cancellation spreads (`region`), what is called what (`tokens`); the loop itself
+//! (`event_loop`) and its life (`lifetime`), what runs on it (`task`), and what a thread is without it (`outside`); what a
+//! task waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
 //! (`cancel`), several of them (`group`), and the face of it all (`run`).
 #![warn(missing_debug_implementations)]
 
@@ -34,8 +35,11 @@ mod remote;
 mod cancelled;
 mod header;
 mod region;
+mod tokens;
 mod event_loop;
+mod lifetime;
 mod task;
+mod outside;
 mod wait;
 mod operation;
 mod waiter;
@@ -56,5 +60,5 @@ pub use operation::{Outcome, cancelled, checkpoint, close, operate};
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};
-pub use wait::{pass, raise_if_cancelled, sleep, sleep_until, yield_now};
+pub use wait::{is_cancelled, pass, raise_if_cancelled, sleep, sleep_until, yield_now};
 pub use waiter::{Waiter, Woken};

@@ -37,7 +37,7 @@ pub enum Outcome {
 #[inline]
 pub unsafe fn operate(op: Op, deadline: Option<Instant>) -> Outcome {
     let Some((event_loop, task)) = event_loop::task() else { return Outcome::NoTask };
-    if wait::is_cancelled(task) {
+    if wait::hears_cancellation(task) {
         return told(task);
     }
     if let Some(deadline) = deadline {
@@ -46,7 +46,7 @@ pub unsafe fn operate(op: Op, deadline: Option<Instant>) -> Outcome {
     }
     // SAFETY: passed on.
     match unsafe { event_loop.operate(task, op) } {
-        CANCELLED if wait::is_cancelled(task) => told(task),
+        CANCELLED if wait::hears_cancellation(task) => told(task),
         result => Outcome::Done(result),
     }
 }
@@ -74,7 +74,7 @@ unsafe fn operate_until(event_loop: &Loop, task: TaskRef, op: Op, deadline: Inst
     let result = unsafe { event_loop.operate(task, op) };
     let timed_out = event_loop.clear_timer(task);
     match result {
-        CANCELLED if wait::is_cancelled(task) => told(task),
+        CANCELLED if wait::hears_cancellation(task) => told(task),
         CANCELLED if timed_out => Outcome::TimedOut,
         result => Outcome::Done(result),
     }
@@ -103,10 +103,10 @@ unsafe fn operate_until(event_loop: &Loop, task: TaskRef, op: Op, deadline: Inst
 #[inline]
 pub fn checkpoint() -> Outcome {
     let Some((event_loop, task)) = event_loop::task() else { return Outcome::NoTask };
-    if !wait::is_cancelled(task) {
+    if !wait::hears_cancellation(task) {
         event_loop.pass(task);
     }
-    if wait::is_cancelled(task) { told(task) } else { Outcome::Done(0) }
+    if wait::hears_cancellation(task) { told(task) } else { Outcome::Done(0) }
 }
 
 /// Closes a descriptor that operations have used. Whoever owns it closes it by this: a driver may keep something for it.

@@ -15,10 +15,11 @@
 
 use kettle_driver::Notifier;
 use std::cell::Cell;
+use std::mem;
 use std::num::NonZeroU64;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Nobody has unparked the task, and it does not wait.
 const EMPTY: u8 = 0;
@@ -33,8 +34,8 @@ pub(crate) struct Remote {
     id: NonZeroU64,
     name: Option<Box<str>>,
     token: AtomicU8,
-    /// `None` if the task had ended before anybody asked.
-    mailbox: Option<Arc<Mailbox>>,
+    /// None if the task had ended before anybody asked; or it is a thread that has no loop yet.
+    mailbox: OnceLock<Arc<Mailbox>>,
     /// The task's header. Written and read by its own thread; null when it has ended.
     task: AtomicPtr<()>,
 }
@@ -104,24 +105,57 @@ impl Letter {
 /// What other threads have to say to a loop.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    messages: Mutex<Vec<Message>>,
+    /// Nothing any more when the loop has gone. So handles that outlive it keep neither its descriptor nor each other.
+    open: Mutex<Option<Open>>,
+    /// Whether there may be messages: a hint, for who is going to be notified of what it misses.
+    has_mail: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Open {
+    messages: Vec<Message>,
     notifier: Notifier,
 }
 
 impl Mailbox {
     pub(crate) fn new(notifier: Notifier) -> Arc<Self> {
-        Arc::new(Self { messages: Mutex::default(), notifier })
+        let open = Some(Open { messages: Vec::new(), notifier });
+        Arc::new(Self { open: Mutex::new(open), has_mail: AtomicBool::new(false) })
     }
 
     /// Takes out what has come, into a vector that is empty.
+    #[inline]
     pub(crate) fn empty_into(&self, messages: &mut Vec<Message>) {
-        // Nothing panics while it is locked.
-        std::mem::swap(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner), messages);
+        if self.has_mail.load(Ordering::Relaxed) {
+            let mut open = self.lock();
+            self.has_mail.store(false, Ordering::Relaxed);
+            if let Some(open) = &mut *open {
+                mem::swap(&mut open.messages, messages);
+            }
+        }
     }
 
     pub(crate) fn put(&self, message: Message) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        self.notifier.notify();
+        let mut open = self.lock();
+        // Otherwise the loop has gone, and with it all that could be woken.
+        let Some(Open { messages, notifier }) = &mut *open else { return };
+        messages.push(message);
+        let notifier = notifier.clone();
+        self.has_mail.store(true, Ordering::Relaxed);
+        drop(open);
+        notifier.notify();
+    }
+
+    /// The loop goes.
+    pub(crate) fn close(&self) {
+        // Dropped when it has been unlocked.
+        let open = self.lock().take();
+        drop(open);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        // Nothing panics while it is locked.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,8 +164,23 @@ impl Remote {
     pub(crate) fn new(home: Option<(Arc<Mailbox>, *mut ())>, name: Option<Box<str>>) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)).expect("invariant: 64 bits last for centuries");
-        let (mailbox, task) = home.map_or((None, ptr::null_mut()), |(mailbox, task)| (Some(mailbox), task));
-        Arc::new(Self { id, name, token: AtomicU8::new(EMPTY), mailbox, task: AtomicPtr::new(task) })
+        let remote = Self {
+            id,
+            name,
+            token: AtomicU8::new(EMPTY),
+            mailbox: OnceLock::new(),
+            task: AtomicPtr::new(ptr::null_mut()),
+        };
+        if let Some((mailbox, task)) = home {
+            remote.belong_to(mailbox, task);
+        }
+        Arc::new(remote)
+    }
+
+    /// Says where it is found. Called once, by its own thread.
+    pub(crate) fn belong_to(&self, mailbox: Arc<Mailbox>, task: *mut ()) {
+        self.task.store(task, Ordering::Relaxed);
+        self.mailbox.set(mailbox).expect("invariant: called once");
     }
 
     /// A number that no other task of this process has.
@@ -146,7 +195,7 @@ impl Remote {
 
     /// Whether its loop has this mailbox.
     pub(crate) fn is_of(&self, mailbox: &Arc<Mailbox>) -> bool {
-        self.mailbox.as_ref().is_some_and(|own| Arc::ptr_eq(own, mailbox))
+        self.mailbox.get().is_some_and(|own| Arc::ptr_eq(own, mailbox))
     }
 
     /// The task's header, for its own thread.
@@ -163,7 +212,8 @@ impl Remote {
     pub(crate) fn park(&self) -> bool {
         let parked = self.token.compare_exchange(EMPTY, PARKED, Ordering::Acquire, Ordering::Acquire);
         if parked.is_err() {
-            self.token.store(EMPTY, Ordering::Relaxed);
+            // Not stored: an unpark since then is taken with it, and what came before that is seen.
+            self.unparked();
         }
         parked.is_ok()
     }
@@ -178,10 +228,12 @@ impl Remote {
         self.token.swap(NOTIFIED, Ordering::Release) == PARKED
     }
 
-    /// Tells the task's loop to wake it.
-    pub(crate) fn send(self: &Arc<Self>) {
-        if let Some(mailbox) = &self.mailbox {
+    /// Tells the task's loop to wake it. Gives whether it has one.
+    pub(crate) fn send(self: &Arc<Self>) -> bool {
+        let mailbox = self.mailbox.get();
+        if let Some(mailbox) = mailbox {
             mailbox.put(Message::Unpark(Arc::clone(self)));
         }
+        mailbox.is_some()
     }
 }

@@ -121,7 +121,7 @@ impl EventLoop {
     pub fn run<R: Root>(&mut self, root: R) -> R::Output {
         // Before the loop has anything of it: what `root` borrows may be gone when a panic has passed.
         assert!(
-            event_loop::current().is_none(),
+            event_loop::is_outside(),
             "run an event loop inside of one that runs on this thread: spawn a task instead"
         );
         let rare = Builder::new().stack_size(ROOT_STACK_SIZE.max(self.inner.stack_size())).rare();

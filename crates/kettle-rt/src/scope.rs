@@ -8,7 +8,8 @@
 
 use crate::event_loop;
 use crate::header::{Flags, Region, State};
-use crate::join::{Builder, JoinHandle, expect, no_loop};
+use crate::join::{Builder, JoinHandle, expect};
+use crate::outside;
 use crate::region;
 use crate::task;
 use crate::thread::Thread;
@@ -18,6 +19,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process;
 use std::thread;
 
 /// Where tasks are spawned that borrow: `std::thread::Scope` for tasks. See [`scope`].
@@ -58,8 +60,10 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
+    // Outside of `run` the thread becomes a task.
+    _ = expect(outside::event_loop());
     let Some((_, task)) = event_loop::task() else {
-        panic!("open a scope where no task is: outside of `run`, or while unwinding")
+        panic!("open a scope in a destructor that runs by unwinding: it could not wait for its tasks")
     };
     let scope = Scope { region: Region::default(), scope: PhantomData, env: PhantomData };
     region::enter(task, &scope.region);
@@ -84,8 +88,12 @@ pub(crate) fn wait_for_members(region: &Region) {
     // Asked each time: a coroutine may take a scope's function to another task.
     while !region.members.borrow().is_empty() {
         let Some((event_loop, task)) = event_loop::task() else {
-            // What was unwinding has been caught, so it is another panic, and this one aborts.
-            panic!("end a scope in a destructor that runs by unwinding: it can't wait for its tasks there")
+            // They borrow from what goes when this returns or panics.
+            eprintln!(
+                "end a scope whose tasks run, where nothing can wait for them: in a destructor that runs by unwinding, or \
+                 on the event loop's own stack"
+            );
+            process::abort();
         };
         let shielded = task.is(Flags::SHIELDED);
         task.set(Flags::SHIELDED);
@@ -99,7 +107,9 @@ pub(crate) fn wait_for_members(region: &Region) {
 
 /// The region's task leaves it, if that has not ended. Gives whether it is cancelled outside as well.
 pub(crate) fn leave(region: &Region) -> bool {
-    let (Some(task), Some(event_loop)) = (region.task.get(), event_loop::current()) else { return false };
+    let Some((task, event_loop)) = region.task.get().and_then(|task| Some((task, outside::loop_of(task)?))) else {
+        return false;
+    };
     event_loop.leave(task, region)
 }
 
@@ -108,7 +118,7 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// # Panics
     ///
-    /// If no event loop runs on this thread.
+    /// If there is no event loop on this thread and none can be made.
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + 'scope,
@@ -123,7 +133,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If no event loop runs on this thread.
+    /// If there is no event loop on this thread and none can be made.
     pub fn spawn_scoped<'scope, F, T>(
         self,
         scope: &'scope Scope<'scope, '_>,
@@ -133,7 +143,7 @@ impl Builder {
         F: FnOnce() -> T + 'scope,
         T: 'scope,
     {
-        let event_loop = event_loop::current().ok_or_else(no_loop)?;
+        let event_loop = outside::event_loop()?;
         // SAFETY: 1. what it borrows outlives 'scope, and the task ends before that: `scope` waits. A handle is not there any
         // longer. 2. The handle takes a `T`.
         let task = unsafe { task::make(event_loop, f, self.rare()) };

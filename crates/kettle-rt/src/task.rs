@@ -12,7 +12,7 @@ use std::alloc::Layout;
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -106,7 +106,7 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
             // SAFETY: by the obligation.
             unsafe { Self::place(task) }.result = ManuallyDrop::new(result);
             task.has_result.set(true);
-        } else if catch_unwind(AssertUnwindSafe(|| drop(result))).is_err() {
+        } else if discard(result) {
             // The panic hook has said it, and there is nobody else to tell.
             task.set(Flags::PANICKED);
         }
@@ -147,6 +147,16 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
         // SAFETY: the same.
         unsafe { ManuallyDrop::drop(&mut place.result) };
     }
+}
+
+/// Drops a value. Gives whether that has panicked. What the destructor of a payload panics with is forgotten: its own might
+/// panic again, and so for ever.
+fn discard<T>(value: T) -> bool {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) else { return false };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(payload);
+    }
+    true
 }
 
 /// Makes a task of a function, for the loop to run, and gives it with one owner: the loop.

@@ -3,7 +3,8 @@
 //! The unsafe code of this module is finding the task of a remote, on its own thread.
 
 use crate::event_loop;
-use crate::header::TaskRef;
+use crate::header::{Flags, TaskRef};
+use crate::outside;
 use crate::remote::Remote;
 use crate::wait;
 use std::fmt;
@@ -22,7 +23,7 @@ pub struct Thread(Kind);
 #[derive(Clone)]
 enum Kind {
     Task(Arc<Remote>),
-    Thread(thread::Thread),
+    Thread(thread::Thread, Arc<Remote>),
 }
 
 /// What tells tasks and threads apart: `std::thread::ThreadId`.
@@ -44,7 +45,7 @@ impl Thread {
     pub fn id(&self) -> ThreadId {
         ThreadId(match &self.0 {
             Kind::Task(remote) => Id::Task(remote.id()),
-            Kind::Thread(thread) => Id::Thread(thread.id()),
+            Kind::Thread(thread, _) => Id::Thread(thread.id()),
         })
     }
 
@@ -52,15 +53,29 @@ impl Thread {
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
             Kind::Task(remote) => remote.name(),
-            Kind::Thread(thread) => thread.name(),
+            Kind::Thread(thread, _) => thread.name(),
         }
     }
 
     /// Makes its token available: its next [`park`], or the one that it waits in, ends. From any thread; no checkpoint.
     pub fn unpark(&self) {
-        match &self.0 {
-            Kind::Task(remote) => unpark(remote),
-            Kind::Thread(thread) => thread.unpark(),
+        let (Kind::Task(remote) | Kind::Thread(_, remote)) = &self.0;
+        if !remote.notify() {
+            return;
+        }
+        match event_loop::current() {
+            Some(event_loop) if remote.is_of(event_loop.mailbox()) => {
+                if let Some(header) = NonNull::new(remote.task()) {
+                    // SAFETY: this is its thread, and it has not ended, or this would be null.
+                    event_loop.wake(unsafe { TaskRef::new(header.cast()) });
+                }
+            }
+            _ => match &self.0 {
+                // One that has no loop waits as with `std`.
+                Kind::Thread(thread, _) if !remote.send() => thread.unpark(),
+                Kind::Thread(..) => {}
+                Kind::Task(_) => _ = remote.send(),
+            },
         }
     }
 }
@@ -85,8 +100,8 @@ impl fmt::Debug for Thread {
 /// ```
 pub fn current() -> Thread {
     match event_loop::current().and_then(|event_loop| event_loop.current_task()) {
-        Some(task) => Thread::of(task),
-        None => Thread(Kind::Thread(thread::current())),
+        Some(task) if !task.is(Flags::THREAD) => Thread::of(task),
+        _ => Thread(Kind::Thread(thread::current(), outside::remote())),
     }
 }
 
@@ -97,10 +112,7 @@ pub fn current() -> Thread {
 ///
 /// A task that is cancelled is unwound here.
 pub fn park() {
-    match event_loop::task() {
-        Some(_) => park_until(None),
-        None => thread::park(),
-    }
+    park_until(None);
 }
 
 /// [`park`], for a time at most. A checkpoint.
@@ -109,35 +121,37 @@ pub fn park() {
 ///
 /// A task that is cancelled is unwound here.
 pub fn park_timeout(time: Duration) {
-    match event_loop::task() {
-        Some(_) => park_until(event_loop::now().checked_add(time)),
-        None => thread::park_timeout(time),
-    }
+    park_until(event_loop::now().checked_add(time));
 }
 
 fn park_until(deadline: Option<Instant>) {
-    let Some((event_loop, task)) = event_loop::task() else { return };
+    let Some((event_loop, task)) = event_loop::task() else { return park_thread(deadline) };
     wait::check(task);
     let remote = remote_of(task);
-    if remote.park() {
+    if wait::hears_cancellation(task) {
+        // Where panics abort, each wait of a cancelled task ends at once.
+        remote.unparked();
+        event_loop.yield_now(task);
+    } else if remote.park() {
         wait::until(event_loop, task, deadline);
         remote.unparked();
         wait::check(task);
     }
 }
 
-fn unpark(remote: &Arc<Remote>) {
-    if !remote.notify() {
-        return;
+/// Parks a thread that has no loop. A task that is unwinding can't wait, so it goes on without a reason.
+fn park_thread(deadline: Option<Instant>) {
+    if let Some(task) = event_loop::current().and_then(|event_loop| event_loop.current_task()) {
+        remote_of(task).unparked();
+        return thread::yield_now();
     }
-    match event_loop::current() {
-        Some(event_loop) if remote.is_of(event_loop.mailbox()) => {
-            if let Some(header) = NonNull::new(remote.task()) {
-                // SAFETY: this is its thread, and it has not ended, or this would be null.
-                event_loop.unpark(unsafe { TaskRef::new(header.cast()) });
-            }
+    let remote = outside::remote();
+    if remote.park() {
+        match deadline {
+            Some(deadline) => thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
+            None => thread::park(),
         }
-        _ => remote.send(),
+        remote.unparked();
     }
 }
 

@@ -13,14 +13,33 @@ use std::time::{Duration, Instant};
 /// abort it can't be raised; there waiting ends early, and operations give errors.
 #[inline]
 pub(crate) fn check(task: TaskRef) {
-    if is_cancelled(task) && cfg!(panic = "unwind") {
+    if hears_cancellation(task) && cfg!(panic = "unwind") {
         region::cancelled(task).raise();
     }
 }
 
+/// Whether the current task is cancelled here, so that its next checkpoint will say so. No checkpoint.
+///
+/// ```
+/// use kettle_rt::{EventLoop, cancel_scope, is_cancelled, shield};
+///
+/// EventLoop::new()?.run(|| {
+///     let _ = cancel_scope(|scope| {
+///         scope.cancel();
+///         assert!(is_cancelled());
+///         assert!(!shield(is_cancelled));
+///     });
+///     assert!(!is_cancelled());
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn is_cancelled() -> bool {
+    event_loop::task().is_some_and(|(_, task)| hears_cancellation(task))
+}
+
 /// Whether a task's cancellation is to be heard.
 #[inline]
-pub(crate) fn is_cancelled(task: TaskRef) -> bool {
+pub(crate) fn hears_cancellation(task: TaskRef) -> bool {
     task.is(Flags::CANCELLED) && !task.is(Flags::SHIELDED)
 }
 
@@ -103,13 +122,8 @@ pub fn yield_now() {
 ///
 /// A task that is cancelled is unwound here.
 pub fn sleep(time: Duration) {
-    match event_loop::now().checked_add(time) {
-        Some(deadline) => sleep_until(deadline),
-        // Longer than the clock can tell.
-        None => loop {
-            sleep_until(event_loop::now() + Duration::from_secs(1 << 32));
-        },
-    }
+    // None is longer than the clock can tell.
+    sleep_to(event_loop::now().checked_add(time));
 }
 
 /// Suspends the current task until a time has come, never until an earlier one. A checkpoint.
@@ -118,14 +132,23 @@ pub fn sleep(time: Duration) {
 ///
 /// A task that is cancelled is unwound here.
 pub fn sleep_until(deadline: Instant) {
+    sleep_to(Some(deadline));
+}
+
+fn sleep_to(deadline: Option<Instant>) {
     match event_loop::task() {
         Some((event_loop, task)) => {
             check(task);
-            while event_loop.now() < deadline && !is_cancelled(task) {
-                until(event_loop, task, Some(deadline));
+            while deadline.is_none_or(|deadline| event_loop.now() < deadline) && !hears_cancellation(task) {
+                until(event_loop, task, deadline);
                 check(task);
             }
         }
-        None => thread::sleep(deadline.saturating_duration_since(Instant::now())),
+        None => match deadline {
+            Some(deadline) => thread::sleep(deadline.saturating_duration_since(Instant::now())),
+            None => loop {
+                thread::sleep(Duration::MAX);
+            },
+        },
     }
 }

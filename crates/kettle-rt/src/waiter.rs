@@ -89,7 +89,7 @@ impl Waiter {
             Home::Task { slot, .. } => {
                 let (event_loop, task) = self.task(slot);
                 while !slot.is_delivered() {
-                    if wait::is_cancelled(task) {
+                    if wait::hears_cancellation(task) {
                         return Woken::Cancelled;
                     }
                     if wait::until(event_loop, task, deadline) && !slot.is_delivered() {

@@ -206,11 +206,6 @@ fn scopes_nest() {
 }
 
 #[test]
-fn a_scope_outside_of_tasks_panics() {
-    assert!(catch_unwind(|| scope(|_| ())).is_err());
-}
-
-#[test]
 fn a_scope_in_a_coroutine_that_is_dropped_ends_before_that_stack_goes() {
     use kettle_fiber::{Yielder, coroutine};
     run(|| {

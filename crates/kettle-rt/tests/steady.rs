@@ -98,7 +98,7 @@ fn an_overflow_in_a_task_says_whose_stack_it_was() {
         if depth == 0 { 0 } else { recurse(depth - 1) + std::hint::black_box(frame)[0] }
     }
     if is_child("overflow") {
-        run(|| Builder::new().name("fetch").spawn(|| recurse(1_000_000)).unwrap().join().unwrap());
+        run(|| Builder::new().name("fetch".into()).spawn(|| recurse(1_000_000)).unwrap().join().unwrap());
         unreachable!("it has overflowed");
     }
     let output = child("an_overflow_in_a_task_says_whose_stack_it_was", "overflow").output().unwrap();

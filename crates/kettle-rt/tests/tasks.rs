@@ -355,12 +355,6 @@ fn joining_oneself_panics() {
 }
 
 #[test]
-fn spawning_outside_of_a_loop_is_an_error() {
-    assert!(Builder::new().spawn(|| ()).unwrap_err().to_string().contains("inside `run`"));
-    assert!(catch_unwind(|| spawn(|| ())).is_err());
-}
-
-#[test]
 fn functions_and_results_of_any_size_and_alignment_are_kept() {
     #[repr(align(256))]
     struct Aligned([u8; 256]);

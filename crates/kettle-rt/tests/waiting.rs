@@ -153,7 +153,7 @@ fn unparking_a_task_that_has_ended_does_nothing() {
 #[test]
 fn tasks_have_names_and_numbers() {
     run(|| {
-        let named = Builder::new().name("fetch").spawn(current).unwrap();
+        let named = Builder::new().name("fetch".into()).spawn(current).unwrap();
         assert_eq!(named.thread().name(), Some("fetch"));
         let id = named.thread().id();
         let inside = named.join().unwrap();

@@ -13,8 +13,9 @@
 //! });
 //! ```
 //!
-//! What is spawned here runs as a task on this thread, and need not be `Send`. A call from outside of tasks does what std's
-//! does, and blocks the thread; only spawning needs an event loop.
+//! What is spawned here runs as a task on this thread, and need not be `Send`. Outside of [`run`](crate::run) a call does
+//! what std's does, and blocks the thread. A thread that spawns there gets an event loop of its own, whose tasks run while
+//! it waits in Kettle.
 
 pub use kettle_rt::{
     Builder, JoinHandle, Scope, ScopedJoinHandle, Thread, ThreadId, current, park, park_timeout, scope, sleep, spawn,

@@ -78,6 +78,7 @@ impl TcpStream {
         for addr in addr.to_socket_addrs()? {
             match Self::connect_to(&addr, Patience::Endless) {
                 Ok(stream) => return Ok(stream),
+                Err(error) if kettle_rt::is_cancelled() => return Err(error),
                 Err(error) => last = Some(error),
             }
         }

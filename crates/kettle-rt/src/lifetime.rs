@@ -1,0 +1,98 @@
+//! Owns the life of a loop that runs: from its first task to the end of the last one, or of the thread whose own it is.
+//!
+//! The unsafe code of this module is finding all tasks by their blocks, and leaving a loop that can't be dropped.
+
+use crate::cancelled::Reason;
+use crate::event_loop::{AbortOnUnwind, CURRENT, Loop};
+use crate::header::{Flags, Header, State, TaskRef};
+use crate::region;
+use std::ptr;
+
+thread_local! {
+    static EXIT: Exit = const { Exit };
+}
+
+/// Stops the loop of a thread that exits.
+struct Exit;
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        CURRENT.set(ptr::null());
+    }
+}
+
+impl Loop {
+    /// Runs tasks until this one has ended, and then what is left, which is cancelled. Called outside of all tasks.
+    pub(crate) fn run(&self, root: TaskRef) {
+        // A thread that exits in here runs destructors of thread-locals on a task's stack, among tasks that are suspended:
+        // none of those goes on then.
+        EXIT.with(|_| ());
+        let own = CURRENT.replace(self);
+        let unwinding = AbortOnUnwind;
+        self.run_until(|| root.has_ended());
+        self.closing.set(true);
+        self.run_out();
+        self.closing.set(false);
+        std::mem::forget(unwinding);
+        CURRENT.set(own);
+    }
+
+    /// This is the thread's own loop from now on, and this task the thread, outside of `run`.
+    pub(crate) fn begin_outside(&self, thread: TaskRef) {
+        thread.set(Flags::THREAD);
+        thread.state.set(State::Running);
+        self.live.set(1);
+        self.current.set(Some(thread));
+        CURRENT.set(self);
+    }
+
+    /// The thread ends. Gives whether all other tasks have ended.
+    pub(crate) fn end_outside(&self, thread: TaskRef) -> bool {
+        self.current.set(None);
+        self.end(thread);
+        CURRENT.set(ptr::null());
+        self.live.get() == 0
+    }
+
+    /// Lets go of what is not memory. What tasks of the loop refer to stays where it is, for ever.
+    pub(crate) fn abandon(self: Box<Self>) {
+        let this = Box::leak(self);
+        this.mailbox.close();
+        // SAFETY: read once: the rest is forgotten, and nothing runs there any more.
+        drop(unsafe { ptr::read(&raw const this.driver) });
+    }
+
+    /// Has all tasks end, and runs them until they have: those of scopes first, so that a task which unwinds, perhaps with a
+    /// coroutine that has a scope open, does not have to wait for others there.
+    #[cold]
+    fn run_out(&self) {
+        let mut cancelled = Vec::new();
+        for task in self.tasks() {
+            task.asked.set(task.asked.get().or(Some(Reason::Shutdown)));
+            region::spread(task, &mut cancelled);
+        }
+        for task in self.tasks().into_iter().filter(|task| task.family.get().is_some()) {
+            if task.state.get() == State::Operating {
+                task.set(Flags::STOPPING);
+                self.stopping.set(self.stopping.get() + 1);
+            }
+            self.interrupt_unless_shielded(task);
+        }
+        self.run_until(|| self.stopping.get() == 0 && self.ready.borrow().is_empty());
+        for task in self.tasks() {
+            self.interrupt_unless_shielded(task);
+        }
+        self.run_until(|| self.live.get() == 0);
+    }
+
+    /// All tasks that have not ended; those that were made last come first, as far as blocks were not used again.
+    fn tasks(&self) -> Vec<TaskRef> {
+        // SAFETY: the loop has them as long as it lives.
+        let cells = unsafe { self.cells.as_ref() };
+        // SAFETY: a task's block is written at once, and the second word is its link's function.
+        let taken = unsafe { cells.taken() };
+        // SAFETY: a block that is taken is a task's.
+        let tasks = taken.into_iter().rev().map(|block| unsafe { TaskRef::new(block.cast::<Header>()) });
+        tasks.filter(|task| !task.has_ended()).collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! Owns what a thread is outside of [`run`](crate::EventLoop::run): when it first spawns a task there, it gets an event loop
+//! of its own, and is itself a task of it, the one that runs on the thread's stack.
+//!
+//! Where it waits, by any function of this crate, that loop's other tasks run, on top of its stack; as long as it does
+//! not wait, they don't. Before it spawns anything the thread has no loop, and waits as with `std`.
+//!
+//! When the thread ends, tasks of it that have not ended are left where they are: their stacks are never used again. To
+//! unwind them there would be to run them among thread-locals that have gone (S7).
+//!
+//! The unsafe code of this module is a box whose content is referred to until the thread ends.
+
+use crate::event_loop::{self, Loop};
+use crate::header::TaskRef;
+use crate::remote::Remote;
+use crate::task;
+use kettle_driver::Driver;
+use std::cell::{Cell, OnceCell};
+use std::io;
+use std::ptr;
+use std::sync::Arc;
+use std::thread;
+
+/// A thread's own loop, and the task that the thread is.
+struct Own {
+    event_loop: Cell<*mut Loop>,
+    thread: Cell<Option<TaskRef>>,
+}
+
+thread_local! {
+    static OWN: Own = const { Own { event_loop: Cell::new(ptr::null_mut()), thread: Cell::new(None) } };
+    /// How the thread is found from others, as what it is outside of `run`.
+    static REMOTE: OnceCell<Arc<Remote>> = const { OnceCell::new() };
+}
+
+/// The loop that runs on this thread, or else the thread's own, which is made if there is none.
+///
+/// # Errors
+///
+/// If it can't be made; or the thread is about to end.
+#[inline]
+pub(crate) fn event_loop<'a>() -> io::Result<&'a Loop> {
+    event_loop::current().map_or_else(make, Ok)
+}
+
+/// The loop that a task belongs to which has not ended: the one that runs, or the thread's own while another one runs.
+pub(crate) fn loop_of<'a>(task: TaskRef) -> Option<&'a Loop> {
+    let own = || OWN.try_with(|own| own.event_loop.get()).ok();
+    let is_its = |event_loop: &&Loop| event_loop.has(task);
+    // SAFETY: it is there until the thread ends.
+    event_loop::current().filter(is_its).or_else(|| unsafe { own()?.as_ref() }.filter(is_its))
+}
+
+/// How this thread is found from others.
+pub(crate) fn remote() -> Arc<Remote> {
+    let make = || Remote::new(None, thread::current().name().map(Box::from));
+    REMOTE.try_with(|remote| Arc::clone(remote.get_or_init(make))).unwrap_or_else(|_| make())
+}
+
+#[cold]
+fn make<'a>() -> io::Result<&'a Loop> {
+    // Before this thread-local is used for the first time: it has to go before those that the loop uses.
+    let driver = Driver::new().map_err(io::Error::other)?;
+    let made = Box::new(Loop::new(driver, kettle_fiber::DEFAULT_STACK_SIZE)?);
+    OWN.try_with(|own| {
+        let event_loop = Box::into_raw(made);
+        own.event_loop.set(event_loop);
+        // SAFETY: it is there until the thread ends, and only shared from here on.
+        let event_loop = unsafe { &*event_loop };
+        // SAFETY: the function borrows nothing, and nobody takes its result.
+        let thread = unsafe { task::make(event_loop, || (), None) };
+        own.thread.set(Some(thread));
+        let remote = remote();
+        remote.belong_to(Arc::clone(event_loop.mailbox()), thread.header().as_ptr().cast());
+        thread.with_rare(|rare| rare.remote = Some(remote));
+        event_loop.begin_outside(thread);
+        event_loop
+    })
+    .map_err(|_| io::Error::other("spawn a task on a thread that is about to end: its event loop has gone"))
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let event_loop = self.event_loop.replace(ptr::null_mut());
+        // SAFETY: made by a box. References to it are those of calls that have returned: this is the thread's end.
+        let event_loop = unsafe { Box::from_raw(event_loop) };
+        if event_loop.end_outside(thread) {
+            drop(event_loop);
+        } else {
+            event_loop.abandon();
+        }
+    }
+}
