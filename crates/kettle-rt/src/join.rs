@@ -54,6 +54,7 @@ impl<T> JoinHandle<T> {
     /// # Cancellation
     ///
     /// A task that is cancelled while it waits here is unwound; the one that it waits for runs on.
+    #[track_caller]
     pub fn join(mut self) -> thread::Result<T> {
         if !self.task.has_ended() {
             wait_for_end(self.task);
@@ -103,6 +104,7 @@ impl<T> JoinHandle<T> {
 }
 
 /// Suspends the current task until another one has ended.
+#[track_caller]
 fn wait_for_end(target: TaskRef) {
     let Some((event_loop, me)) = event_loop::task().filter(|(event_loop, _)| event_loop.has(target)) else {
         panic!("join a task from where nothing can wait for it: outside of its event loop, or while unwinding")
@@ -184,8 +186,13 @@ impl Builder {
 
 /// What the functions do that have no room for an error.
 #[inline]
+#[track_caller]
 pub(crate) fn expect<T>(handle: io::Result<T>) -> T {
-    handle.unwrap_or_else(|error| panic!("{error}"))
+    // Not by a closure: a panic in one would name its line.
+    match handle {
+        Ok(handle) => handle,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Runs a function as a task of this thread's event loop: `std::thread::spawn` for tasks.
@@ -211,6 +218,7 @@ pub(crate) fn expect<T>(handle: io::Result<T>) -> T {
 ///
 /// If there is no event loop on this thread and none can be made.
 #[inline]
+#[track_caller]
 pub fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     expect(Builder::new().spawn(f))
 }

@@ -118,6 +118,7 @@ impl EventLoop {
     /// # Panics
     ///
     /// With the panic of the function. If an event loop runs on this thread already.
+    #[track_caller]
     pub fn run<R: Root>(&mut self, root: R) -> R::Output {
         // Before the loop has anything of it: what `root` borrows may be gone when a panic has passed.
         assert!(

@@ -56,6 +56,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// # Cancellation
 ///
 /// A task that is cancelled waits here for the tasks of its scope all the same, and is unwound then.
+#[track_caller]
 pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
@@ -119,6 +120,7 @@ impl<'scope> Scope<'scope, '_> {
     /// # Panics
     ///
     /// If there is no event loop on this thread and none can be made.
+    #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + 'scope,
@@ -170,6 +172,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # Panics
     ///
     /// As `JoinHandle::join`.
+    #[track_caller]
     pub fn join(self) -> thread::Result<T> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped.

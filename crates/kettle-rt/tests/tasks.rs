@@ -355,6 +355,27 @@ fn joining_oneself_panics() {
 }
 
 #[test]
+fn the_message_of_a_wrong_call_names_the_line_that_made_it() {
+    use std::panic::{set_hook, take_hook};
+    use std::sync::{Arc, Mutex};
+    thread_local! {
+        static FILES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+    let printed = Arc::new(Mutex::new(take_hook()));
+    let before = Arc::clone(&printed);
+    set_hook(Box::new(move |info| {
+        FILES.with(|files| files.borrow_mut().push(info.location().unwrap().file().into()));
+        before.lock().unwrap()(info);
+    }));
+    run(|| {
+        assert!(catch_unwind(|| run(|| ())).is_err());
+        let panics = || kettle_rt::scope(|s| drop(s.spawn(|| resume_unwind(Box::new("boom")))));
+        assert!(catch_unwind(panics).is_err());
+    });
+    assert_eq!(FILES.take(), [file!(); 2]);
+}
+
+#[test]
 fn functions_and_results_of_any_size_and_alignment_are_kept() {
     #[repr(align(256))]
     struct Aligned([u8; 256]);

@@ -48,8 +48,12 @@ pub use kettle_rt::{
 /// # Panics
 ///
 /// If there can't be an event loop, if one runs on this thread already, and with the function's own panic.
+#[track_caller]
 pub fn run<T>(f: impl FnOnce() -> T) -> T {
-    EventLoop::new().unwrap_or_else(|error| panic!("make an event loop: {error}")).run(f)
+    match EventLoop::new() {
+        Ok(mut event_loop) => event_loop.run(f),
+        Err(error) => panic!("make an event loop: {error}"),
+    }
 }
 
 // The README's code is compiled and run.
