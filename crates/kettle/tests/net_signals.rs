@@ -109,3 +109,39 @@ fn calls_outside_of_tasks_are_not_interrupted() {
         });
     });
 }
+
+#[test]
+fn readers_of_one_stream_are_not_cancelled_by_signals() {
+    // Where many wait for the same bytes io_uring resorts to threads of its own, and cancels what it can't hand to one.
+    const TIMES: usize = 2000;
+    alone("readers_of_one_stream_are_not_cancelled_by_signals", || {
+        interrupted(|| {
+            // For all threads, and often: 20 µs.
+            let often = libc::timeval { tv_sec: 0, tv_usec: 20 };
+            let timer = libc::itimerval { it_interval: often, it_value: often };
+            // SAFETY: a variable; the old timer is not asked for.
+            assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) }, 0);
+            for _ in 0..20 {
+                let (mut one, other) = kettle::run(pair);
+                let readers = [0; 8].map(|_| {
+                    let mut reader = other.try_clone().unwrap();
+                    std::thread::spawn(move || {
+                        kettle::run(|| {
+                            let mut heard = 0;
+                            loop {
+                                match reader.read(&mut [0; 100]).unwrap() {
+                                    0 => return heard,
+                                    len => heard += len,
+                                }
+                            }
+                        })
+                    })
+                });
+                kettle::run(|| (0..TIMES).for_each(|_| one.write_all(&[1; 77]).unwrap()));
+                drop(one);
+                let heard: usize = readers.map(|reader| reader.join().unwrap()).into_iter().sum();
+                assert_eq!(heard, TIMES * 77);
+            }
+        });
+    });
+}

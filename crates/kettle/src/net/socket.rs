@@ -254,12 +254,16 @@ unsafe fn perform(op: Op, interest: Interest, patience: Patience) -> io::Result<
 #[cold]
 fn persist(fd: RawFd, interest: Interest, patience: Patience, errno: i32) -> io::Result<()> {
     match errno {
-        libc::EINTR => Ok(()),
+        // io_uring cancels operations that nobody has asked it to: with signals about, when it resorts to threads of its own.
+        libc::EINTR | libc::ECANCELED => Ok(()),
         // Outside of tasks; or on a descriptor in non-blocking mode that nobody here has put there.
         libc::EAGAIN if patience != Patience::None => until_ready(fd, interest, patience.deadline()),
         errno => Err(error(errno)),
     }
 }
+
+const INTERRUPTED: i32 = -libc::EINTR;
+const CANCELLED: i32 = -libc::ECANCELED;
 
 /// Waits until a descriptor is ready. A checkpoint. The end of the time is std's error for it.
 fn until_ready(fd: RawFd, interest: Interest, deadline: Option<Instant>) -> io::Result<()> {
@@ -268,7 +272,7 @@ fn until_ready(fd: RawFd, interest: Interest, deadline: Option<Instant>) -> io::
     }
     // SAFETY: no pointers.
     match unsafe { operate(Op::Poll { fd, interest }, deadline) } {
-        Outcome::Done(result) if result >= 0 || result == -libc::EINTR => Ok(()),
+        Outcome::Done(0.. | INTERRUPTED | CANCELLED) => Ok(()),
         Outcome::Done(result) => Err(error(-result)),
         Outcome::TimedOut => Err(error(libc::EAGAIN)),
         Outcome::Cancelled => Err(cancelled()),
