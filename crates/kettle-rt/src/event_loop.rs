@@ -378,8 +378,8 @@ impl Loop {
             self.set_deadline(region, None);
         }
         if let Some((family, is_last)) = region::release(task) {
-            if task.is(Flags::PANICKED) && !task.has_handle() {
-                family.unheard.set(true);
+            if task.is(Flags::PANICKED) {
+                family.unheard.set(family.unheard.get() + 1);
             }
             if is_last && let Some(waiter) = family.waiter.take() {
                 self.wake(waiter);

@@ -99,8 +99,8 @@ pub(crate) struct Region {
     pub(crate) members: RefCell<Vec<TaskRef>>,
     /// Who waits for their end.
     pub(crate) waiter: Cell<Option<TaskRef>>,
-    /// Whether one of them has panicked with nobody to hear.
-    pub(crate) unheard: Cell<bool>,
+    /// How many of them have panicked and were not joined.
+    pub(crate) unheard: Cell<usize>,
 }
 
 /// See the module.

@@ -36,10 +36,6 @@ impl<T> JoinHandle<T> {
         Self { task, thread: OnceCell::new(), types: PhantomData }
     }
 
-    pub(crate) fn task(&self) -> TaskRef {
-        self.task
-    }
-
     /// Waits for the task to end, and gives what it returned. A checkpoint, unless it has ended.
     ///
     /// # Errors

@@ -17,7 +17,6 @@ use crate::wait;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process;
 use std::thread;
@@ -79,7 +78,7 @@ where
     }
     match result {
         Err(panic) => resume_unwind(panic),
-        Ok(_) if scope.region.unheard.get() => panic!("a scoped task panicked"),
+        Ok(_) if scope.region.unheard.get() > 0 => panic!("a scoped task panicked"),
         Ok(result) => result,
     }
 }
@@ -152,13 +151,13 @@ impl Builder {
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
         event_loop.admit_to(&scope.region, task);
-        Ok(ScopedJoinHandle { handle: ManuallyDrop::new(handle), scope: &scope.region })
+        Ok(ScopedJoinHandle { handle, scope: &scope.region })
     }
 }
 
 /// A task of a scope that may be waited for: `std::thread::ScopedJoinHandle` for tasks.
 pub struct ScopedJoinHandle<'scope, T> {
-    handle: ManuallyDrop<JoinHandle<T>>,
+    handle: JoinHandle<T>,
     scope: &'scope Region,
 }
 
@@ -174,9 +173,11 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// As `JoinHandle::join`.
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not dropped.
-        unsafe { ManuallyDrop::take(&mut this.handle) }.join()
+        let result = self.handle.join();
+        if task::has_panicked(&result) {
+            self.scope.unheard.set(self.scope.unheard.get() - 1);
+        }
+        result
     }
 
     /// As [`JoinHandle::cancel`].
@@ -192,17 +193,6 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// As [`JoinHandle::thread`].
     pub fn thread(&self) -> &Thread {
         self.handle.thread()
-    }
-}
-
-impl<T> Drop for ScopedJoinHandle<'_, T> {
-    fn drop(&mut self) {
-        let task = self.handle.task();
-        if task.has_ended() && task.is(Flags::PANICKED) {
-            self.scope.unheard.set(true);
-        }
-        // SAFETY: not used again.
-        unsafe { ManuallyDrop::drop(&mut self.handle) };
     }
 }
 

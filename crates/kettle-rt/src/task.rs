@@ -99,7 +99,7 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
     ///
     /// As of `place`; nothing is there.
     unsafe fn put_result(task: TaskRef, result: thread::Result<K>) {
-        if result.as_ref().is_err_and(|panic| !panic.is::<Cancelled>()) {
+        if has_panicked(&result) {
             task.set(Flags::PANICKED);
         }
         if task.has_handle() {
@@ -157,6 +157,11 @@ fn discard<T>(value: T) -> bool {
         mem::forget(payload);
     }
     true
+}
+
+/// Whether a task has ended by a panic, and not by its cancellation.
+pub(crate) fn has_panicked<T>(result: &thread::Result<T>) -> bool {
+    result.as_ref().is_err_and(|panic| !panic.is::<Cancelled>())
 }
 
 /// Makes a task of a function, for the loop to run, and gives it with one owner: the loop.

@@ -115,6 +115,14 @@ fn a_panic_that_nobody_joins_is_the_scopes() {
 }
 
 #[test]
+fn a_panic_whose_handle_is_forgotten_is_the_scopes() {
+    run(|| {
+        let forget = || scope(|s| std::mem::forget(s.spawn(|| resume_unwind(Box::new("boom")))));
+        assert!(catch_unwind(forget).is_err());
+    });
+}
+
+#[test]
 fn a_panic_that_is_joined_is_not_the_scopes() {
     run(|| {
         scope(|s| {
