@@ -19,7 +19,8 @@ Loads a server, checks every byte of its answers, and measures how long they tak
   --size BYTES             of a request; echo and churn (64)
   --pipeline DEPTH         requests under way on a connection (1)
   --rate PER_SECOND        a fixed rate; latencies count from when a request was due
-  --disconnect RATE        drops connections with this probability at each request (0)
+  --disconnect RATE        leaves a connection with this probability at each request (0): in the
+                           request, in its answer, half-closed or by a reset; and comes back
   --seed N                 of random numbers and payloads (1)
   --json                   one line for programs
   --help                   this

@@ -39,5 +39,5 @@ pub mod connection;
 pub mod load;
 
 pub use load::Load;
-pub use plan::{End, Mode, Plan};
+pub use plan::{End, Leave, Mode, Plan};
 pub use report::{Cause, Failure, Report};

@@ -1,6 +1,6 @@
 //! Owns what came of a run: the counts, the latencies, and how both are written.
 
-use crate::plan::{Mode, Plan};
+use crate::plan::{Leave, Mode, Plan};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -21,8 +21,8 @@ pub struct Report {
     pub answered: u64,
     /// Bytes of these answers: payloads of echoes, whole answers of HTTP.
     pub bytes: u64,
-    /// Connections that were dropped on purpose.
-    pub disconnects: u64,
+    /// Connections that were left on purpose before the run was over, by how.
+    pub left: BTreeMap<Leave, u64>,
     /// Requests whose connection ended before their answer.
     pub unanswered: u64,
     /// What went wrong without having been asked for, and how often.
@@ -78,11 +78,21 @@ impl Report {
             connections: 0,
             answered: 0,
             bytes: 0,
-            disconnects: 0,
+            left: BTreeMap::new(),
             unanswered: 0,
             errors: BTreeMap::new(),
             latency: Histogram::new_with_max(HOUR, 3).expect("invariant: these bounds are allowed"),
         }
+    }
+
+    /// Counts a connection that was left.
+    pub fn leave(&mut self, how: Leave) {
+        *self.left.entry(how).or_default() += 1;
+    }
+
+    /// Connections that were left on purpose, in any way.
+    pub fn disconnects(&self) -> u64 {
+        self.left.values().sum()
     }
 
     /// Counts a failure.
@@ -120,8 +130,9 @@ impl Report {
         let [p50, p90, p99, p999, max] = self.percentiles().map(|(_, time)| Duration::from_nanos(time));
         line(format_args!("latency: p50 {p50:.1?}, p90 {p90:.1?}, p99 {p99:.1?}, p99.9 {p999:.1?}, max {max:.1?}"));
         line(format_args!("{} connections opened", self.connections));
-        if self.disconnects > 0 {
-            line(format_args!("{} dropped on purpose", self.disconnects));
+        if !self.left.is_empty() {
+            let ways = self.left.iter().map(|(how, count)| format!("{count} {how}")).collect::<Vec<_>>().join(", ");
+            line(format_args!("{} left on purpose: {ways}", self.disconnects()));
         }
         if self.unanswered > 0 {
             line(format_args!("{} requests without an answer", self.unanswered));
@@ -143,12 +154,14 @@ impl Report {
         };
         let latency = list(&mut self.percentiles().into_iter().map(|(name, time)| (name.to_string(), time)));
         let errors = list(&mut self.errors.iter().map(|(failure, count)| (failure.to_string(), *count)));
+        let left = list(&mut self.left.iter().map(|(how, count)| (how.to_string(), *count)));
         let Plan { mode, size, pipeline, connections, .. } = plan;
-        let Self { answered, bytes, disconnects, unanswered, .. } = self;
+        let Self { answered, bytes, unanswered, .. } = self;
+        let disconnects = self.disconnects();
         format!(
             "{{\"mode\":\"{mode}\",\"driver\":\"{driver}\",\"connections\":{connections},\"size\":{size},\
              \"pipeline\":{pipeline},\"seconds\":{:.6},\"answered\":{answered},\"per_second\":{:.1},\"bytes\":{bytes},\
-             \"opened\":{},\"disconnects\":{disconnects},\"unanswered\":{unanswered},\
+             \"opened\":{},\"disconnects\":{disconnects},\"left\":{{{left}}},\"unanswered\":{unanswered},\
              \"latency_ns\":{{{latency}}},\"errors\":{{{errors}}}}}",
             self.elapsed.as_secs_f64(),
             self.per_second(),
@@ -229,6 +242,19 @@ mod tests {
             "{json}"
         );
         assert!(!json.contains('\n'));
+    }
+
+    #[test]
+    fn connections_that_were_left_are_told_by_how_and_spoil_nothing() {
+        let (plan, mut report) = report();
+        for how in [Leave::Reset, Leave::InAnswer, Leave::Reset] {
+            report.leave(how);
+        }
+        assert!(report.is_good());
+        let text = report.text(&plan, "uring");
+        assert!(text.contains("\n3 left on purpose: 1 in an answer, 2 reset\n"), "{text}");
+        let json = report.json(&plan, "uring");
+        assert!(json.contains("\"disconnects\":3,\"left\":{\"in an answer\":1,\"reset\":2},"), "{json}");
     }
 
     #[test]
