@@ -25,6 +25,8 @@ pub struct Plan {
     pub disconnect: f64,
     /// What random numbers and payloads begin with.
     pub seed: u64,
+    /// The server's process, if its memory and its descriptors are to be watched.
+    pub watch: Option<u32>,
 }
 
 /// What is asked.
@@ -88,6 +90,7 @@ impl Plan {
             pace: Pace::Asap,
             disconnect: 0.0,
             seed: 1,
+            watch: None,
         }
     }
 }

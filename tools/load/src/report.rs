@@ -1,6 +1,7 @@
 //! Owns what came of a run: the counts, the latencies, and how both are written.
 
 use crate::plan::{Leave, Mode, Plan};
+use crate::watch::Watched;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -29,6 +30,8 @@ pub struct Report {
     pub errors: BTreeMap<Failure, u64>,
     /// Nanoseconds from when a request was made, or was due, to the last byte of its answer.
     pub latency: Histogram<u64>,
+    /// What the server's process had, if it was watched.
+    pub watched: Option<Watched>,
 }
 
 /// How a connection fails.
@@ -82,6 +85,7 @@ impl Report {
             unanswered: 0,
             errors: BTreeMap::new(),
             latency: Histogram::new_with_max(HOUR, 3).expect("invariant: these bounds are allowed"),
+            watched: None,
         }
     }
 
@@ -137,6 +141,14 @@ impl Report {
         if self.unanswered > 0 {
             line(format_args!("{} requests without an answer", self.unanswered));
         }
+        if let Some(Watched { first, most, last }) = self.watched {
+            line(format_args!(
+                "server: {} KiB at first, at most {}, at last {}",
+                first.memory, most.memory, last.memory
+            ));
+            let (first, most, last) = (first.descriptors, most.descriptors, last.descriptors);
+            line(format_args!("server: {first} descriptors at first, at most {most}, at last {last}"));
+        }
         if self.errors.is_empty() {
             line(format_args!("no errors"));
         }
@@ -158,11 +170,18 @@ impl Report {
         let Plan { mode, size, pipeline, connections, .. } = plan;
         let Self { answered, bytes, unanswered, .. } = self;
         let disconnects = self.disconnects();
+        let watched = self.watched.map_or(String::new(), |Watched { first, most, last }| {
+            let samples =
+                [("first", first), ("most", most), ("last", last)].map(|(name, sample)| (name.to_string(), sample));
+            let memory = list(&mut samples.iter().map(|(name, sample)| (name.clone(), sample.memory)));
+            let descriptors = list(&mut samples.iter().map(|(name, sample)| (name.clone(), sample.descriptors)));
+            format!(",\"server_kib\":{{{memory}}},\"server_descriptors\":{{{descriptors}}}")
+        });
         format!(
             "{{\"mode\":\"{mode}\",\"driver\":\"{driver}\",\"connections\":{connections},\"size\":{size},\
              \"pipeline\":{pipeline},\"seconds\":{:.6},\"answered\":{answered},\"per_second\":{:.1},\"bytes\":{bytes},\
              \"opened\":{},\"disconnects\":{disconnects},\"left\":{{{left}}},\"unanswered\":{unanswered},\
-             \"latency_ns\":{{{latency}}},\"errors\":{{{errors}}}}}",
+             \"latency_ns\":{{{latency}}},\"errors\":{{{errors}}}{watched}}}",
             self.elapsed.as_secs_f64(),
             self.per_second(),
             self.connections,
@@ -201,6 +220,7 @@ fn per_second(count: u64, elapsed: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::Sample;
 
     fn report() -> (Plan, Report) {
         let mut report = Report { elapsed: Duration::from_secs(2), answered: 1000, bytes: 64_000, ..Report::new() };
@@ -242,6 +262,21 @@ mod tests {
             "{json}"
         );
         assert!(!json.contains('\n'));
+    }
+
+    #[test]
+    fn what_was_watched_is_told() {
+        let (plan, mut report) = report();
+        let sample = |memory| Sample { memory, descriptors: memory / 100 };
+        report.watched = Some(Watched { first: sample(1000), most: sample(3000), last: sample(2000) });
+        let text = report.text(&plan, "uring");
+        let lines = "server: 1000 KiB at first, at most 3000, at last 2000\n\
+                     server: 10 descriptors at first, at most 30, at last 20\n";
+        assert!(text.contains(lines), "{text}");
+        let json = report.json(&plan, "uring");
+        let rest = ",\"errors\":{},\"server_kib\":{\"first\":1000,\"most\":3000,\"last\":2000},\
+                    \"server_descriptors\":{\"first\":10,\"most\":30,\"last\":20}}";
+        assert!(json.ends_with(rest), "{json}");
     }
 
     #[test]
