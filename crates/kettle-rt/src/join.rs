@@ -82,7 +82,9 @@ impl<T> JoinHandle<T> {
 /// Suspends the current task until another one has ended.
 fn wait_for_end(target: TaskRef) {
     let Some((event_loop, me)) = event_loop::task() else {
-        panic!("join a task from where nothing can wait for it: outside of its event loop, or while unwinding")
+        panic!(
+            "join a task from where nothing can wait for it: outside of its event loop, while unwinding, or in a forked process"
+        )
     };
     assert_ne!(me, target, "join a task from itself: it would wait for its own end");
     wait::check(me);

@@ -23,15 +23,17 @@
 //!
 //! # Modules, in reading order
 //!
-//! Memory for tasks (`cells`), how other threads find one (`remote`), what the loop knows of one (`header`); `cancelled`; the
-//! loop itself (`event_loop`), what runs on it (`task`), what that waits for (`wait`, `operation`); how it is
-//! named (`thread`) and waited for (`join`, `scope`), several of them (`group`), and the face of it all (`run`).
+//! Memory for tasks (`cells`), how other threads find one (`remote`), what the loop knows of one (`header`); `cancelled`;
+//! how a forked child hears of it (`fork`); the loop itself (`event_loop`), what runs on it (`task`), what that waits for
+//! (`wait`, `operation`); how it is named (`thread`) and waited for (`join`, `scope`), several of them (`group`), and the
+//! face of it all (`run`).
 #![warn(missing_debug_implementations)]
 
 mod cells;
 mod remote;
 mod header;
 mod cancelled;
+mod fork;
 mod event_loop;
 mod task;
 mod wait;

@@ -64,8 +64,12 @@ where
     // Asked again: a coroutine may have taken the function to another task meanwhile.
     while scope.family.running.get() > 0 {
         let Some((event_loop, task)) = event_loop::task() else {
-            // What was unwinding has been caught, so it is another panic, and this one aborts.
-            panic!("end a scope in a destructor that runs by unwinding: it can't wait for its tasks there")
+            // What was unwinding has been caught, so it is another panic, and this one aborts. In a forked child it
+            // unwinds, and the tasks, which stand still for ever, see nothing of what is gone.
+            panic!(
+                "end a scope where its tasks can't be waited for: in a destructor that runs by unwinding, or in a forked \
+                 process"
+            )
         };
         let shielded = task.is(Flags::SHIELDED);
         task.set(Flags::SHIELDED);
