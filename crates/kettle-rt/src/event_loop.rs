@@ -4,11 +4,15 @@
 //! moment, never across a switch. The one that runs is the thread's *current* loop, and the task that it has resumed the
 //! current task.
 //!
+//! A forked child has no current loop. What it has of its parent's, tasks included, is a copy that stands still: the one
+//! that has forked runs on as a thread without a loop, and must not come back.
+//!
 //! The unsafe code of this module is switching to tasks, and reading as references the pointers that stand for tasks
 //! meanwhile: those in the queue, and the driver's tokens.
 
 use crate::cancelled::Reason;
 use crate::cells::Cells;
+use crate::fork::at_fork;
 use crate::header::{Flags, Region, State, TaskRef};
 use crate::region;
 use crate::remote::{Mailbox, Message, Slot};
@@ -70,6 +74,8 @@ pub(crate) struct Loop {
     pub(crate) closing: Cell<bool>,
     /// How many operations are awaited before the rest is to end.
     pub(crate) stopping: Cell<usize>,
+    /// Whether this is the copy that a forked child has.
+    pub(crate) is_copy: Cell<bool>,
     pub(crate) driver: RefCell<Driver>,
     timers: RefCell<Timers>,
     stacks: Stacks,
@@ -116,12 +122,14 @@ impl Loop {
     pub(crate) fn new(driver: Driver, stack_size: usize) -> io::Result<Self> {
         let stacks = Stacks::of_size(stack_size).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         stacks.defer();
+        at_fork(leave_behind);
         Ok(Self {
             ready: RefCell::default(),
             current: Cell::new(None),
             live: Cell::new(0),
             closing: Cell::new(false),
             stopping: Cell::new(0),
+            is_copy: Cell::new(false),
             timers: RefCell::new(Timers::new(Instant::now())),
             mailbox: Mailbox::new(driver.notifier()),
             driver: RefCell::new(driver),
@@ -365,6 +373,9 @@ impl Loop {
 
     /// What follows a task's end.
     pub(crate) fn end(&self, task: TaskRef) {
+        if self.is_copy.get() {
+            refuse_to_go_on();
+        }
         drop(task.stack.take());
         task.state.set(State::Ended);
         self.live.set(self.live.get() - 1);
@@ -563,6 +574,23 @@ impl Drop for Loop {
         // SAFETY: the loop uses them no more.
         unsafe { Cells::release(self.cells) };
     }
+}
+
+/// In a forked child, on its thread: if a loop ran there, it is its parent's.
+extern "C" fn leave_behind() {
+    if let Some(event_loop) = current() {
+        event_loop.is_copy.set(true);
+        CURRENT.set(ptr::null());
+    }
+}
+
+/// The task that has forked has come to its end in the child. Whoever waits for that waits in the parent.
+#[cold]
+fn refuse_to_go_on() -> ! {
+    eprintln!(
+        "return from a task in a forked process: its event loop is the parent's, so end the process by `exit` or `exec`"
+    );
+    process::abort();
 }
 
 /// A task's first function.

@@ -103,7 +103,9 @@ impl<T> JoinHandle<T> {
 #[track_caller]
 fn wait_for_end(target: TaskRef) {
     let Some((event_loop, me)) = event_loop::task().filter(|(event_loop, _)| event_loop.has(target)) else {
-        panic!("join a task from where nothing can wait for it: outside of its event loop, or while unwinding")
+        panic!(
+            "join a task from where nothing can wait for it: outside of its event loop, while unwinding, or in a forked process"
+        )
     };
     assert!(me != target, "join a task from itself: it would wait for its own end");
     wait::check(me);

@@ -24,10 +24,10 @@
 //! # Modules, in reading order
 //!
 //! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
-//! knows of one (`header`), how a cancellation spreads (`region`), what is called what (`tokens`); the loop itself
-//! (`event_loop`) and its life (`lifetime`), what runs on it (`task`), and what a thread is without it (`outside`); what a
-//! task waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
-//! (`cancel`), several of them (`group`), and the face of it all (`run`).
+//! knows of one (`header`), how a cancellation spreads (`region`), what is called what (`tokens`); how a forked child hears of
+//! it (`fork`); the loop itself (`event_loop`) and its life (`lifetime`), what runs on it (`task`), and what a thread is
+//! without it (`outside`); what a task waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for
+//! (`join`, `scope`) and cancelled (`cancel`), several of them (`group`), and the face of it all (`run`).
 #![warn(missing_debug_implementations)]
 
 mod cells;
@@ -36,6 +36,7 @@ mod cancelled;
 mod header;
 mod region;
 mod tokens;
+mod fork;
 mod event_loop;
 mod lifetime;
 mod task;

@@ -14,7 +14,7 @@ use crate::header::TaskRef;
 use crate::remote::Remote;
 use crate::task;
 use kettle_driver::Driver;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ struct Own {
 thread_local! {
     static OWN: Own = const { Own { event_loop: Cell::new(ptr::null_mut()), thread: Cell::new(None) } };
     /// How the thread is found from others, as what it is outside of `run`.
-    static REMOTE: OnceCell<Arc<Remote>> = const { OnceCell::new() };
+    static REMOTE: RefCell<Option<Arc<Remote>>> = const { RefCell::new(None) };
 }
 
 /// The loop that runs on this thread, or else the thread's own, which is made if there is none.
@@ -45,7 +45,7 @@ pub(crate) fn event_loop<'a>() -> io::Result<&'a Loop> {
 /// The loop that a task belongs to which has not ended: the one that runs, or the thread's own while another one runs.
 pub(crate) fn loop_of<'a>(task: TaskRef) -> Option<&'a Loop> {
     let own = || OWN.try_with(|own| own.event_loop.get()).ok();
-    let is_its = |event_loop: &&Loop| event_loop.has(task);
+    let is_its = |event_loop: &&Loop| event_loop.has(task) && !event_loop.is_copy.get();
     // SAFETY: it is there until the thread ends.
     event_loop::current().filter(is_its).or_else(|| unsafe { own()?.as_ref() }.filter(is_its))
 }
@@ -53,7 +53,7 @@ pub(crate) fn loop_of<'a>(task: TaskRef) -> Option<&'a Loop> {
 /// How this thread is found from others.
 pub(crate) fn remote() -> Arc<Remote> {
     let make = || Remote::new(None, thread::current().name().map(Box::from));
-    REMOTE.try_with(|remote| Arc::clone(remote.get_or_init(make))).unwrap_or_else(|_| make())
+    REMOTE.try_with(|remote| Arc::clone(remote.borrow_mut().get_or_insert_with(make))).unwrap_or_else(|_| make())
 }
 
 #[cold]
@@ -69,7 +69,12 @@ fn make<'a>() -> io::Result<&'a Loop> {
         // SAFETY: the function borrows nothing, and nobody takes its result.
         let thread = unsafe { task::make(event_loop, || (), None) };
         own.thread.set(Some(thread));
-        let remote = remote();
+        let mut remote = remote();
+        if remote.belongs() {
+            // In a forked child: that is the parent's.
+            REMOTE.with(|own| own.take());
+            remote = self::remote();
+        }
         remote.belong_to(Arc::clone(event_loop.mailbox()), thread.header().as_ptr().cast());
         thread.with_rare(|rare| rare.remote = Some(remote));
         event_loop.begin_outside(thread);

@@ -183,6 +183,11 @@ impl Remote {
         self.mailbox.set(mailbox).expect("invariant: called once");
     }
 
+    /// Whether it has been said where it is found.
+    pub(crate) fn belongs(&self) -> bool {
+        self.mailbox.get().is_some()
+    }
+
     /// A number that no other task of this process has.
     pub(crate) fn id(&self) -> NonZeroU64 {
         self.id

@@ -115,6 +115,12 @@ impl EventLoop {
     /// All tasks see the thread's thread-locals and run interleaved. Code that keeps a last-in-first-out discipline in a
     /// thread-local across a callback (the `scoped-tls` crate and alike) must not wait inside it (SAFETY.md, S6).
     ///
+    /// # Forks
+    ///
+    /// In a child that a task has forked no loop runs, and no other task. There the task's calls block the thread, as outside
+    /// of tasks, so it may do what forked children do; another loop, too. It ends by `exit` or `exec`. If it returns from
+    /// its task instead, the child is aborted with a message. The parent's loop, tasks and connections are not touched.
+    ///
     /// # Panics
     ///
     /// With the panic of the function. If an event loop runs on this thread already.

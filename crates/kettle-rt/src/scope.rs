@@ -88,6 +88,12 @@ pub(crate) fn wait_for_members(region: &Region) {
     // Asked each time: a coroutine may take a scope's function to another task.
     while !region.members.borrow().is_empty() {
         let Some((event_loop, task)) = event_loop::task() else {
+            let is_copy = region.members.borrow().iter().all(|&member| outside::loop_of(member).is_none());
+            // Those of a forked child stand still for ever, and see nothing of what is gone.
+            assert!(
+                !is_copy,
+                "end a scope whose tasks can't be waited for: they are the parent's, and this is in a forked process"
+            );
             // They borrow from what goes when this returns or panics.
             eprintln!(
                 "end a scope whose tasks run, where nothing can wait for them: in a destructor that runs by unwinding, or \

@@ -150,6 +150,8 @@ fn a_task_that_never_waits_for_long_does_not_keep_others_from_waking() {
 
 #[test]
 fn joining_gives_the_payload_of_a_panic_and_others_are_unharmed() {
+    let in_use = || kettle_fiber::pool::usage().iter().map(|size| size.in_use).sum::<usize>();
+    let before = in_use();
     run(|| {
         let mut tasks: Vec<JoinHandle<u32>> = (0..10_000)
             .map(|n| {
@@ -166,7 +168,10 @@ fn joining_gives_the_payload_of_a_panic_and_others_are_unharmed() {
         assert_eq!(*one.join().unwrap_err().downcast::<&str>().unwrap(), "spilled");
         let sum: u32 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
         assert_eq!(sum, (0..10_000).sum::<u32>() - 5000);
+        // The root's.
+        assert_eq!(in_use(), before + 1);
     });
+    assert_eq!(in_use(), before);
 }
 
 #[test]

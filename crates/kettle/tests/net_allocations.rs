@@ -1,8 +1,9 @@
-//! A read or write of a stream that has no options allocates nothing.
+//! A read or write of a stream that has no options allocates nothing, and who does not read costs no memory.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 mod sockets;
 
+use kettle::net::TcpStream;
 use kettle::thread;
 use sockets::pair;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,17 +14,20 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: the system's allocator, and a number.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        BYTES.set(BYTES.get() + layout.size() as isize);
         // SAFETY: passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        BYTES.set(BYTES.get() - layout.size() as isize);
         // SAFETY: passed on.
         unsafe { System.dealloc(ptr, layout) }
     }
@@ -54,5 +58,51 @@ fn reads_and_writes_allocate_nothing() {
         let before = ALLOCATIONS.get();
         (0..1000).for_each(|_| round());
         assert_eq!(ALLOCATIONS.get(), before);
+    });
+}
+
+#[test]
+fn clients_that_never_read_cost_a_server_no_memory() {
+    const CLIENTS: usize = 20;
+    /// What queues may grow by that find their sizes late: less than one of the refused writes.
+    const QUEUES: isize = 1024;
+    kettle::run(|| {
+        let pairs: Vec<_> = (0..CLIENTS).map(|_| pair()).collect();
+        let (clients, servers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let echo = |mut stream: TcpStream| {
+            let mut buf = [0; 4096];
+            while let Ok(len @ 1..) = stream.read(&mut buf) {
+                if stream.write_all(&buf[..len]).is_err() {
+                    break;
+                }
+            }
+        };
+        servers.into_iter().for_each(|stream| drop(thread::spawn(move || echo(stream))));
+        // Another one, who does.
+        let (mut reads, other) = pair();
+        thread::spawn(move || echo(other));
+        let mut ask = || {
+            reads.write_all(b"x").unwrap();
+            reads.read_exact(&mut [0]).unwrap();
+        };
+        // The clients send as long as anything goes, so that each server waits for them in a write.
+        let flood = |mut client: &TcpStream| {
+            client.set_nonblocking(true).unwrap();
+            let mut sent = 0;
+            while let Ok(len) = client.write(&[7; 8192]) {
+                sent += len;
+            }
+            sent
+        };
+        clients.iter().for_each(|client| _ = flood(client));
+        ask();
+        let stacks = || kettle::fiber::pool::usage().iter().map(|size| size.in_use).sum::<usize>();
+        let before = (BYTES.get(), stacks());
+        for _ in 0..100 {
+            clients.iter().for_each(|client| _ = flood(client));
+            ask();
+        }
+        assert!(BYTES.get() - before.0 < QUEUES, "{} bytes", BYTES.get() - before.0);
+        assert_eq!(stacks(), before.1);
     });
 }

@@ -4,7 +4,7 @@
 mod child;
 mod sockets;
 
-use child::alone;
+use child::{alone, descriptors};
 use kettle::net::{Shutdown, TcpListener, TcpStream};
 use kettle::thread;
 use sockets::{listener, pair, pair_with_std, reset};
@@ -88,38 +88,46 @@ fn one_task_reads_while_another_writes() {
 }
 
 #[test]
-fn ten_thousand_clients_that_send_a_byte_and_go() {
-    // An address of this run's own: the ports of connections that have ended stay in use for a while.
-    let id = std::process::id();
-    let host = format!("127.{}.{}.{}", 1 + id % 250, 1 + (id / 250) % 250, 1 + (id / 62_500) % 250);
-    kettle::run(|| {
-        let listener = TcpListener::bind((host.as_str(), 0)).unwrap();
-        let addr = listener.local_addr().unwrap();
-        for _ in 0..100 {
-            thread::spawn(move || {
-                for byte in 0..100 {
-                    TcpStream::connect(addr).unwrap().write_all(&[byte]).unwrap();
+fn ten_thousand_clients_that_send_a_byte_and_go_leave_nothing_behind() {
+    alone("ten_thousand_clients_that_send_a_byte_and_go_leave_nothing_behind", || {
+        // An address of this run's own: the ports of connections that have ended stay in use for a while.
+        let id = std::process::id();
+        let host = format!("127.{}.{}.{}", 1 + id % 250, 1 + (id / 250) % 250, 1 + (id / 62_500) % 250);
+        kettle::run(|| {
+            let listener = TcpListener::bind((host.as_str(), 0)).unwrap();
+            let addr = listener.local_addr().unwrap();
+            let stacks = || kettle::fiber::pool::usage().iter().map(|size| size.in_use).sum::<usize>();
+            let before = (descriptors(), stacks());
+            let clients: Vec<_> = (0..100)
+                .map(|_| {
+                    thread::spawn(move || {
+                        for byte in 0..100 {
+                            TcpStream::connect(addr).unwrap().write_all(&[byte]).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            let serve = |stream: io::Result<TcpStream>| {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || {
+                    let mut got = Vec::new();
+                    stream.read_to_end(&mut got).unwrap();
+                    assert_eq!(got.len(), 1);
+                    u64::from(got[0])
+                })
+            };
+            let mut servers = Vec::new();
+            let mut sum = 0;
+            for stream in listener.incoming().take(10_000) {
+                servers.push(serve(stream));
+                if servers.len() == 100 {
+                    sum += servers.drain(..).map(|server| server.join().unwrap()).sum::<u64>();
                 }
-            });
-        }
-        let serve = |stream: io::Result<TcpStream>| {
-            let mut stream = stream.unwrap();
-            thread::spawn(move || {
-                let mut got = Vec::new();
-                stream.read_to_end(&mut got).unwrap();
-                assert_eq!(got.len(), 1);
-                u64::from(got[0])
-            })
-        };
-        let mut servers = Vec::new();
-        let mut sum = 0;
-        for stream in listener.incoming().take(10_000) {
-            servers.push(serve(stream));
-            if servers.len() == 100 {
-                sum += servers.drain(..).map(|server| server.join().unwrap()).sum::<u64>();
             }
-        }
-        assert_eq!(sum, 100 * (0..100).sum::<u64>());
+            assert_eq!(sum, 100 * (0..100).sum::<u64>());
+            clients.into_iter().for_each(|client| client.join().unwrap());
+            assert_eq!((descriptors(), stacks()), before);
+        });
     });
 }
 
@@ -384,7 +392,7 @@ fn a_task_that_only_receives_lets_others_run() {
     let (mut one, mut other) = pair_with_std();
     let sender = std::thread::spawn(move || while other.write_all(&[0; 1 << 16]).is_ok() {});
     kettle::run(|| {
-        thread::spawn(move || while one.read(&mut [0; 16]).unwrap() > 0 {});
+        thread::spawn(move || while let Ok(1..) = one.read(&mut [0; 16]) {});
         for _ in 0..1000 {
             thread::yield_now();
         }

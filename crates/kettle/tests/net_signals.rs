@@ -19,13 +19,18 @@ extern "C" fn count(_: i32) {
     SIGNALS.fetch_add(1, Relaxed);
 }
 
-/// Does it while this thread gets signals all the time, which interrupt what they meet.
-fn interrupted(f: impl FnOnce()) {
+/// Has SIGALRM counted, which interrupts what it meets.
+fn count_signals() {
     // SAFETY: plain numbers, and a function that may be null.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = count as *const () as usize;
     // SAFETY: the handler adds to a number; the old one is not asked for.
     assert_eq!(unsafe { libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()) }, 0);
+}
+
+/// Does it while this thread gets signals all the time.
+fn interrupted(f: impl FnOnce()) {
+    count_signals();
     // SAFETY: nothing can be wrong with it.
     let this_thread = unsafe { libc::pthread_self() };
     let is_over = AtomicBool::new(false);
@@ -88,6 +93,56 @@ fn calls_in_tasks_are_not_interrupted() {
                 acceptor.join().unwrap();
             });
         });
+    });
+}
+
+/// Has the system send a signal at each interval.
+fn each(interval: Duration) {
+    let time = libc::timeval { tv_sec: 0, tv_usec: interval.as_micros() as libc::suseconds_t };
+    let timer = libc::itimerval { it_interval: time, it_value: time };
+    // SAFETY: a variable; the old one is not asked for.
+    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) }, 0);
+}
+
+#[test]
+fn an_interval_timer_disturbs_nobody_who_is_served() {
+    alone("an_interval_timer_disturbs_nobody_who_is_served", || {
+        count_signals();
+        each(Duration::from_micros(200));
+        kettle::run(|| {
+            let (listener, addr) = listener();
+            thread::spawn(move || {
+                // Until it is cancelled.
+                while let Ok((mut stream, _)) = listener.accept() {
+                    thread::spawn(move || {
+                        let mut buf = [0; 8];
+                        while let Ok(8) = stream.read(&mut buf) {
+                            stream.write_all(&buf).unwrap();
+                        }
+                    });
+                }
+            });
+            let clients = [0; 10].map(|_| {
+                thread::spawn(move || {
+                    let before = SIGNALS.load(Relaxed);
+                    let mut round = 0_u64;
+                    while SIGNALS.load(Relaxed) < before + 200 {
+                        let mut stream = TcpStream::connect(addr).unwrap();
+                        for _ in 0..10 {
+                            stream.write_all(&round.to_ne_bytes()).unwrap();
+                            let mut answer = [0; 8];
+                            stream.read_exact(&mut answer).unwrap();
+                            assert_eq!(u64::from_ne_bytes(answer), round);
+                            round += 1;
+                        }
+                        // Nothing to do: the wait for events is what is interrupted.
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                })
+            });
+            clients.into_iter().for_each(|client| client.join().unwrap());
+        });
+        each(Duration::ZERO);
     });
 }
 

@@ -29,6 +29,24 @@ fn connect_error() {
 }
 
 #[test]
+fn addresses_that_mean_nothing_are_std_s_errors() {
+    // Too long for a name: nobody is asked.
+    let long = "x".repeat(300) + ":80";
+    let said = |error: std::io::Error| (error.kind(), error.to_string());
+    kettle::run(|| {
+        for addr in
+            ["", ":", "no port", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:-1", "127.0.0.1:http", "[::1:80", &long]
+        {
+            let connects = TcpStream::connect(addr).map(drop).unwrap_err();
+            assert_eq!(said(connects), said(std::net::TcpStream::connect(addr).unwrap_err()), "{addr}");
+            let binds = TcpListener::bind(addr).map(drop).unwrap_err();
+            assert_eq!(said(binds), said(std::net::TcpListener::bind(addr).unwrap_err()), "{addr}");
+        }
+        assert_eq!("127.0.0.1:99999".parse::<SocketAddr>().map_err(drop), Err(()));
+    });
+}
+
+#[test]
 fn connect_tries_all_addresses_and_gives_the_last_error() {
     kettle::run(|| {
         let (_ends, refusing) = refusing();

@@ -44,6 +44,14 @@ impl Answers {
         }
     }
 
+    /// Whether a part of an answer has come, and not the rest.
+    pub fn are_partial(&self) -> bool {
+        match self {
+            Self::Echo(at) => *at > 0,
+            Self::Http(input) => !input.is_empty(),
+        }
+    }
+
     /// Takes bytes that have come. Requests that they complete are taken out of `pending`, and handed on with the number of
     /// bytes that the answer had.
     ///
@@ -132,6 +140,7 @@ mod tests {
             answers.take(piece, &payload, &mut pending, |_, _| answered += 1)?;
         }
         assert_eq!(pending.len(), lens.len() - answered);
+        assert!(!answers.are_partial() || !pending.is_empty());
         Ok(answered)
     }
 

@@ -1,6 +1,7 @@
 //! Owns the command line: words in, a [`Plan`] or a message out.
 
 use crate::plan::{End, Mode, Pace, Plan};
+use crate::watch::Sample;
 use std::net::ToSocketAddrs;
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,7 +20,10 @@ Loads a server, checks every byte of its answers, and measures how long they tak
   --size BYTES             of a request; echo and churn (64)
   --pipeline DEPTH         requests under way on a connection (1)
   --rate PER_SECOND        a fixed rate; latencies count from when a request was due
-  --disconnect RATE        drops connections with this probability at each request (0)
+  --disconnect RATE        leaves a connection with this probability at each request (0): in the
+                           request, in its answer, half-closed or by a reset; and comes back
+  --watch PID              tells the memory (VmRSS) and the descriptors of the server's process:
+                           after a tenth of the run, the most since then, before its end
   --seed N                 of random numbers and payloads (1)
   --json                   one line for programs
   --help                   this
@@ -27,7 +31,8 @@ Loads a server, checks every byte of its answers, and measures how long they tak
 Exits with 1 if an answer was wrong or anything failed that was not asked for.
 
   load --addr 127.0.0.1:7000 --connections 100 --seconds 5
-  load --addr 127.0.0.1:8000 --mode http --pipeline 16 --requests 1000000";
+  load --addr 127.0.0.1:8000 --mode http --pipeline 16 --requests 1000000
+  load --addr 127.0.0.1:7000 --seconds 600 --disconnect 0.01 --watch $(pidof echo)";
 
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +90,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, String>
             "--rate" => plan.pace = Pace::PerSecond(positive(&option, &value()?)?),
             "--disconnect" => plan.disconnect = number(&option, &value()?)?,
             "--seed" => plan.seed = number(&option, &value()?)?,
+            "--watch" => plan.watch = Some(number(&option, &value()?)?),
             _ => return Err(format!("there is no option {option}")),
         }
     }
@@ -98,6 +104,9 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, String>
         return Err(
             "--pipeline has no meaning where a connection has one request: leave it out, or --mode churn".into()
         );
+    }
+    if let Some(pid) = plan.watch {
+        Sample::of(pid).map_err(|error| format!("--watch {pid}: {error}"))?;
     }
     let addr = addr.ok_or("which server? give --addr HOST:PORT")?;
     let mut found = addr.to_socket_addrs().map_err(|error| format!("--addr {addr}: {error}"))?;
@@ -135,8 +144,11 @@ mod tests {
 
     #[test]
     fn every_option_is_heard() {
-        let line = "--addr [::1]:80 --mode http --connections 3 --seconds 0.5 --size 9 --pipeline 4 --rate 1e3 \
-                    --disconnect 0.25 --seed 18446744073709551615 --json";
+        let pid = std::process::id();
+        let line = format!(
+            "--addr [::1]:80 --mode http --connections 3 --seconds 0.5 --size 9 --pipeline 4 --rate 1e3 \
+             --disconnect 0.25 --seed 18446744073709551615 --watch {pid} --json"
+        );
         let plan = Plan {
             addr: "[::1]:80".parse().unwrap(),
             mode: Mode::Http,
@@ -147,8 +159,9 @@ mod tests {
             pace: Pace::PerSecond(1000.0),
             disconnect: 0.25,
             seed: u64::MAX,
+            watch: Some(pid),
         };
-        assert_eq!(parsed(line), Ok(Command::Run(plan, Form::Json)));
+        assert_eq!(parsed(&line), Ok(Command::Run(plan, Form::Json)));
         let requests = parsed("--addr 127.0.0.1:1 --requests 12 --mode churn").unwrap();
         assert!(matches!(requests, Command::Run(Plan { end: End::Requests(12), mode: Mode::Churn, .. }, Form::Text)));
         assert_eq!(parsed("--addr x --help"), Ok(Command::Help));
@@ -173,6 +186,8 @@ mod tests {
             ("--disconnect 1.5", "--disconnect"),
             ("--disconnect NaN", "--disconnect"),
             ("--mode smtp", "smtp"),
+            ("--watch 4294967295", "--watch 4294967295: No such file"),
+            ("--watch echo", "--watch"),
             ("--mode churn --pipeline 2", "--pipeline"),
         ] {
             let message = parsed(line).unwrap_err();

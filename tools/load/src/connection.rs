@@ -7,7 +7,7 @@
 
 use crate::answers::{Answers, Request};
 use crate::load::Load;
-use crate::plan::Mode;
+use crate::plan::{Leave, Mode};
 use crate::random::Random;
 use crate::report::{Cause, Failure};
 use crate::tickets::Ticket;
@@ -30,24 +30,27 @@ const BUFFER: usize = 16 * 1024;
 /// What every request of HTTP is.
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: kettle\r\n\r\n";
 
+/// What is received at once of an HTTP answer on a connection that is to be left in one: less than any has.
+const PIECE: usize = 20;
+
 /// How the sender has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Sent {
     /// It has not.
     Not,
-    /// All there was, and all of it has been answered.
+    /// With all that it wanted to send. The server owes the rest of the answers.
     All,
-    /// It has dropped the connection on purpose, and closes it so.
-    Dropped(Closing),
+    /// It has sent what it wanted to, and the receiver is to wait for nothing; or the other way round.
+    Enough,
 }
 
-/// How a connection is closed that is dropped.
+/// How a connection is to be left before the run is over. It is decided when it is opened, for the receiver must know
+/// before it receives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Closing {
-    /// In order, as far as the server can see.
-    Plain,
-    /// With a reset.
-    Reset,
+struct Fate {
+    /// With which request of the connection, from 0.
+    request: u64,
+    how: Leave,
 }
 
 /// A connection that is open.
@@ -56,6 +59,9 @@ struct Connection<'a> {
     stream: TcpStream,
     /// The sender, which may be parked.
     sender: &'a Thread,
+    fate: Fate,
+    /// How many requests the sender has made.
+    made: Cell<u64>,
     /// Requests under way.
     pending: RefCell<VecDeque<Request>>,
     sent: Cell<Sent>,
@@ -81,10 +87,19 @@ pub(crate) fn converse(load: &Load, sender: &Thread, random: &mut Random) -> Res
     let stream = opened.inspect_err(|_| load.report.borrow_mut().unanswered += u64::from(first.is_some()))?;
     load.report.borrow_mut().connections += 1;
     let pending = RefCell::new(VecDeque::with_capacity(load.plan.pipeline.min(1024)));
-    let connection = Connection { load, stream, sender, pending, sent: Cell::new(Sent::Not), failure: Cell::new(None) };
+    let connection = Connection {
+        load,
+        stream,
+        sender,
+        fate: Fate::draw(load.plan.disconnect, random),
+        made: Cell::new(0),
+        pending,
+        sent: Cell::new(Sent::Not),
+        failure: Cell::new(None),
+    };
     thread::scope(|s| {
         s.spawn(|| connection.receive());
-        connection.send(first, random);
+        connection.send(first);
     });
     connection.end()
 }
@@ -97,9 +112,22 @@ fn open(load: &Load) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+impl Fate {
+    fn draw(disconnect: f64, random: &mut Random) -> Self {
+        let request = random.misses(disconnect);
+        let how = Leave::ALL[(random.next_u64() % Leave::ALL.len() as u64) as usize];
+        Self { request, how }
+    }
+
+    /// Whether it is to be left with one of so many requests.
+    fn is_met(self, requests: u64) -> bool {
+        requests > self.request
+    }
+}
+
 impl Connection<'_> {
     /// Sends requests as long as there are tickets and room; then waits for the last answer.
-    fn send(&self, first: Option<Ticket>, random: &mut Random) {
+    fn send(&self, first: Option<Ticket>) {
         let Load { plan, tickets, .. } = self.load;
         let is_single = first.is_some();
         let mut next = first;
@@ -112,15 +140,17 @@ impl Connection<'_> {
             let Some(ticket) = next.take().or_else(|| self.take_ticket(is_single)) else { break };
             thread::sleep(ticket.due.saturating_duration_since(Instant::now()));
             bytes.clear();
-            self.make(ticket, &mut bytes);
-            let mut is_last = random.chance(plan.disconnect);
-            while !is_last && !is_single && self.pending.borrow().len() < plan.pipeline && bytes.len() < BATCH {
+            let mut last = self.make(ticket, &mut bytes);
+            while !self.is_to_be_left()
+                && !is_single
+                && self.pending.borrow().len() < plan.pipeline
+                && bytes.len() < BATCH
+            {
                 let Some(ticket) = tickets.take_due(Instant::now()) else { break };
-                self.make(ticket, &mut bytes);
-                is_last = random.chance(plan.disconnect);
+                last = self.make(ticket, &mut bytes);
             }
-            if is_last {
-                return self.drop_on_purpose(&bytes, random);
+            if self.is_to_be_left() {
+                return self.leave(&bytes, last);
             }
             if let Err(error) = (&self.stream).write_all(&bytes) {
                 return self.fail(write_failure(&error));
@@ -130,11 +160,7 @@ impl Connection<'_> {
             thread::park();
         }
         if self.failure.get().is_none() {
-            self.sent.set(Sent::All);
-            // The server ends its side too then, which ends the receiver.
-            if let Err(error) = self.stream.shutdown(Shutdown::Write) {
-                self.fail(write_failure(&error));
-            }
+            self.end_sending();
         }
     }
 
@@ -142,8 +168,14 @@ impl Connection<'_> {
         if is_single { None } else { self.load.tickets.take(Instant::now()) }
     }
 
-    /// Puts a request into the queue and its bytes to those that are to be written.
-    fn make(&self, ticket: Ticket, bytes: &mut Vec<u8>) {
+    /// Whether the last request that was made is the one to leave with.
+    fn is_to_be_left(&self) -> bool {
+        self.fate.is_met(self.made.get())
+    }
+
+    /// Puts a request into the queue and its bytes to those that are to be written. Gives how many these are.
+    fn make(&self, ticket: Ticket, bytes: &mut Vec<u8>) -> usize {
+        let before = bytes.len();
         let Load { plan, payload, .. } = self.load;
         let start = payload.start(ticket.number);
         match plan.mode {
@@ -151,22 +183,40 @@ impl Connection<'_> {
             Mode::Http => bytes.extend_from_slice(GET),
         }
         self.pending.borrow_mut().push_back(Request { start, len: plan.size, since: ticket.due });
+        self.made.set(self.made.get() + 1);
+        bytes.len() - before
     }
 
-    /// Sends some of what is to be sent, or all of it, and leaves.
-    fn drop_on_purpose(&self, bytes: &[u8], random: &mut Random) {
-        let some = &bytes[..bytes.len() / 2];
-        let (bytes, closing) = match random.next_u64() % 3 {
-            0 => (some, Closing::Reset),
-            1 => (bytes, Closing::Reset),
-            _ => (bytes, Closing::Plain),
+    /// Sends what is to be sent before the connection is left. The last request has so many of the bytes.
+    fn leave(&self, bytes: &[u8], last: usize) {
+        let a_part = &bytes[..bytes.len() - last.div_ceil(2)];
+        let bytes = match self.fate.how {
+            Leave::InRequest => a_part,
+            // One in two.
+            Leave::Reset if self.fate.request.is_multiple_of(2) => a_part,
+            Leave::Reset | Leave::InAnswer | Leave::HalfClosed => bytes,
         };
         if let Err(error) = (&self.stream).write_all(bytes) {
             return self.fail(write_failure(&error));
         }
-        self.sent.set(Sent::Dropped(closing));
-        // Ends the receiver, and tells the server nothing.
-        _ = self.stream.shutdown(Shutdown::Read);
+        match self.fate.how {
+            Leave::HalfClosed => self.end_sending(),
+            // The receiver ends when it has a part of the answer.
+            Leave::InAnswer => self.sent.set(Sent::All),
+            Leave::InRequest | Leave::Reset => {
+                self.sent.set(Sent::Enough);
+                // Ends the receiver, and tells the server nothing.
+                _ = self.stream.shutdown(Shutdown::Read);
+            }
+        }
+    }
+
+    /// Says that there is no more to come. The server ends its side too then, which ends the receiver.
+    fn end_sending(&self) {
+        self.sent.set(Sent::All);
+        if let Err(error) = self.stream.shutdown(Shutdown::Write) {
+            self.fail(write_failure(&error));
+        }
     }
 
     /// Receives answers until the connection has ended.
@@ -177,15 +227,29 @@ impl Connection<'_> {
     }
 
     fn receive_all(&self) -> Result<(), Failure> {
-        let mut answers = Answers::new(self.load.plan.mode);
+        let plan = &self.load.plan;
+        let mut answers = Answers::new(plan.mode);
         let mut buffer = [0; BUFFER];
+        let room = match (self.fate.how, plan.mode) {
+            // So that nothing brings the end of one answer and all of the next.
+            (Leave::InAnswer, Mode::Http) => PIECE,
+            (Leave::InAnswer, Mode::Echo | Mode::Churn) => plan.size.div_ceil(2).min(BUFFER),
+            _ => BUFFER,
+        };
+        let mut answered = 0;
         let mut was_waiting = false;
         loop {
-            let n = match (&self.stream).read(&mut buffer) {
-                Ok(0) if self.sent.get() == Sent::Not => return Err(Failure::Closed),
-                Ok(0) => return Ok(()),
+            let n = match (&self.stream).read(&mut buffer[..room]) {
+                Ok(0) => {
+                    let is_owed_more = match self.sent.get() {
+                        Sent::Not => true,
+                        Sent::All => !self.pending.borrow().is_empty(),
+                        Sent::Enough => false,
+                    };
+                    return if is_owed_more { Err(Failure::Closed) } else { Ok(()) };
+                }
                 Ok(n) => n,
-                Err(_) if matches!(self.sent.get(), Sent::Dropped(_)) => return Ok(()),
+                Err(_) if self.sent.get() == Sent::Enough => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // The first time a request may have been made a moment ago only.
                     let is_waiting = !self.pending.borrow().is_empty() || self.sent.get() == Sent::All;
@@ -206,14 +270,24 @@ impl Connection<'_> {
                 report.latency.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
                 report.answered += 1;
                 report.bytes += bytes as u64;
+                answered += 1;
             })?;
             self.sender.unpark();
+            let reached = answered + u64::from(answers.are_partial());
+            if self.fate.how == Leave::InAnswer && self.fate.is_met(reached) {
+                if self.sent.get() == Sent::Not {
+                    // The server may wait for room for its answer, and the sender for the server.
+                    self.sent.set(Sent::Enough);
+                    _ = self.stream.shutdown(Shutdown::Both);
+                }
+                return Ok(());
+            }
         }
     }
 
     /// Ends both tasks of the connection.
     fn fail(&self, failure: Failure) {
-        if self.failure.get().is_none() && !matches!(self.sent.get(), Sent::Dropped(_)) {
+        if self.failure.get().is_none() && self.sent.get() != Sent::Enough {
             self.failure.set(Some(failure));
         }
         // What can't be shut down is closed already.
@@ -225,14 +299,17 @@ impl Connection<'_> {
     fn end(self) -> Result<(), Failure> {
         let mut report = self.load.report.borrow_mut();
         report.unanswered += self.pending.borrow().len() as u64;
-        if let Sent::Dropped(closing) = self.sent.get() {
-            report.disconnects += 1;
-            if closing == Closing::Reset {
+        if let Some(failure) = self.failure.get() {
+            return Err(failure);
+        }
+        if self.is_to_be_left() {
+            report.leave(self.fate.how);
+            if self.fate.how == Leave::Reset {
                 // Without it the server only hears a more friendly end.
                 _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
             }
         }
-        self.failure.get().map_or(Ok(()), Err)
+        Ok(())
     }
 }
 

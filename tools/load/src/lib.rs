@@ -22,14 +22,15 @@
 //!
 //! # Modules, in reading order
 //!
-//! Which numbers are drawn ([`random`]), what is to be done ([`plan`]) and how it is asked for ([`args`]); what came of it
-//! ([`report`]); what is sent ([`payload`]), when ([`tickets`]), and how answers are judged ([`answers`]); one connection
-//! ([`connection`]), and all of them ([`mod@load`]).
+//! Which numbers are drawn ([`random`]), what is to be done ([`plan`]), what is seen of the server meanwhile ([`watch`]), and
+//! how all of it is asked for ([`args`]); what came of it ([`report`]); what is sent ([`payload`]), when ([`tickets`]), and
+//! how answers are judged ([`answers`]); one connection ([`connection`]), and all of them ([`mod@load`]).
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test"))]
 
 pub mod random;
 pub mod plan;
+pub mod watch;
 pub mod args;
 pub mod report;
 pub mod payload;
@@ -39,5 +40,6 @@ pub mod connection;
 pub mod load;
 
 pub use load::Load;
-pub use plan::{End, Mode, Plan};
+pub use plan::{End, Leave, Mode, Plan};
 pub use report::{Cause, Failure, Report};
+pub use watch::{Sample, Watched};

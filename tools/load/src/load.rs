@@ -6,8 +6,9 @@ use crate::plan::{End, Plan};
 use crate::random::Random;
 use crate::report::Report;
 use crate::tickets::Tickets;
+use crate::watch::{Sample, Watched};
 use kettle::thread;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 /// How often in a row a connection may fail before it is given up.
@@ -15,6 +16,12 @@ const ATTEMPTS: u32 = 10;
 
 /// How long it waits before the next attempt.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often the server's process is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How far the run has come, in a thousand parts, when the server has warmed up.
+const WARM: u64 = 100;
 
 /// A run, which begins when it is made.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub struct Load {
     pub(crate) tickets: Tickets,
     pub(crate) report: RefCell<Report>,
     start: Instant,
+    /// Whether all connections have ended.
+    is_over: Cell<bool>,
 }
 
 impl Load {
@@ -35,6 +44,7 @@ impl Load {
             tickets: Tickets::new(plan.end, plan.pace, start),
             report: RefCell::default(),
             start,
+            is_over: Cell::new(false),
             plan,
         }
     }
@@ -46,8 +56,15 @@ impl Load {
     /// Outside of tasks.
     pub fn run(&self) -> Report {
         thread::scope(|s| {
-            for number in 0..self.plan.connections {
-                s.spawn(move || self.keep_connection(number as u64));
+            let watcher = self.plan.watch.map(|pid| s.spawn(move || self.watch(pid)));
+            thread::scope(|s| {
+                for number in 0..self.plan.connections {
+                    s.spawn(move || self.keep_connection(number as u64));
+                }
+            });
+            self.is_over.set(true);
+            if let Some(watcher) = watcher {
+                watcher.thread().unpark();
             }
         });
         let mut report = self.report.take();
@@ -67,6 +84,21 @@ impl Load {
             End::After(time) => self.start.elapsed().div_duration_f64(time),
         };
         (part * 1000.0) as u64
+    }
+
+    /// Looks at the server's process now and then, until the run is over. If it ends, its connections tell that.
+    fn watch(&self, pid: u32) {
+        let mut watched: Option<Watched> = None;
+        while !self.is_over.get() {
+            if let Ok(sample) = Sample::of(pid) {
+                match &mut watched {
+                    Some(watched) if self.progress() >= WARM => watched.see(sample),
+                    _ => watched = Some(Watched::new(sample)),
+                }
+            }
+            thread::park_timeout(LOOK);
+        }
+        self.report.borrow_mut().watched = watched;
     }
 
     /// Has one connection, and after it another one, until the run is over.

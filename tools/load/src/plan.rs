@@ -21,10 +21,12 @@ pub struct Plan {
     pub pipeline: usize,
     /// How many requests are due in a second, all connections together.
     pub pace: Pace,
-    /// How likely a request is to be the last one of its connection, which is dropped without waiting for the answer.
+    /// How likely a request is to be the last one of its connection, which is left in one of the ways of [`Leave`].
     pub disconnect: f64,
     /// What random numbers and payloads begin with.
     pub seed: u64,
+    /// The server's process, if its memory and its descriptors are to be watched.
+    pub watch: Option<u32>,
 }
 
 /// What is asked.
@@ -36,6 +38,24 @@ pub enum Mode {
     Http,
     /// As `Echo`, with a connection for each request.
     Churn,
+}
+
+/// How a connection is left with a request that is not the last one of the run. All are equally likely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leave {
+    /// A part of the request is sent, then it is closed.
+    InRequest,
+    /// A part of the answer is received, then it is closed.
+    InAnswer,
+    /// The request is sent, then the sending side is shut down: the server owes all answers, and the end after them.
+    HalfClosed,
+    /// A part of the request is sent, or all of it, then it is closed with a reset.
+    Reset,
+}
+
+impl Leave {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::InRequest, Self::InAnswer, Self::HalfClosed, Self::Reset];
 }
 
 /// When a run is over.
@@ -70,7 +90,19 @@ impl Plan {
             pace: Pace::Asap,
             disconnect: 0.0,
             seed: 1,
+            watch: None,
         }
+    }
+}
+
+impl fmt::Display for Leave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::InRequest => "in a request",
+            Self::InAnswer => "in an answer",
+            Self::HalfClosed => "half-closed",
+            Self::Reset => "reset",
+        })
     }
 }
 

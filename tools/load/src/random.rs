@@ -21,10 +21,15 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// True with this probability. One of 0 draws no number.
-    pub fn chance(&mut self, probability: f64) -> bool {
+    /// How many chances of this probability are lost before one is won. One of 0 draws no number.
+    pub fn misses(&mut self, probability: f64) -> u64 {
         const DIGITS: u32 = f64::MANTISSA_DIGITS;
-        probability > 0.0 && ((self.next_u64() >> (64 - DIGITS)) as f64) < probability * (1u64 << DIGITS) as f64
+        if probability <= 0.0 {
+            return u64::MAX;
+        }
+        // More than 0, and at most 1.
+        let draw = ((self.next_u64() >> (64 - DIGITS)) + 1) as f64 / (1u64 << DIGITS) as f64;
+        (draw.ln() / (-probability).ln_1p()) as u64
     }
 }
 
@@ -41,11 +46,12 @@ mod tests {
     }
 
     #[test]
-    fn a_chance_is_as_likely_as_it_says() {
+    fn as_many_chances_are_lost_as_the_probability_says() {
         let mut random = Random::new(1, 0);
-        let hits = (0..10_000).filter(|_| random.chance(0.25)).count();
-        assert!((2_300..2_700).contains(&hits), "{hits}");
-        assert!((0..1_000).all(|_| random.chance(1.0)));
-        assert!(!(0..1_000).any(|_| random.chance(0.0)));
+        let misses: u64 = (0..10_000).map(|_| random.misses(0.25)).sum();
+        assert!((29_000..31_000).contains(&misses), "{misses}");
+        assert!((0..1_000).all(|_| random.misses(1.0) == 0));
+        assert_eq!(random.misses(0.0), u64::MAX);
+        assert!(random.misses(f64::MIN_POSITIVE) > 1 << 40);
     }
 }

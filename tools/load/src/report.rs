@@ -1,6 +1,7 @@
 //! Owns what came of a run: the counts, the latencies, and how both are written.
 
-use crate::plan::{Mode, Plan};
+use crate::plan::{Leave, Mode, Plan};
+use crate::watch::Watched;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -21,14 +22,16 @@ pub struct Report {
     pub answered: u64,
     /// Bytes of these answers: payloads of echoes, whole answers of HTTP.
     pub bytes: u64,
-    /// Connections that were dropped on purpose.
-    pub disconnects: u64,
+    /// Connections that were left on purpose before the run was over, by how.
+    pub left: BTreeMap<Leave, u64>,
     /// Requests whose connection ended before their answer.
     pub unanswered: u64,
     /// What went wrong without having been asked for, and how often.
     pub errors: BTreeMap<Failure, u64>,
     /// Nanoseconds from when a request was made, or was due, to the last byte of its answer.
     pub latency: Histogram<u64>,
+    /// What the server's process had, if it was watched.
+    pub watched: Option<Watched>,
 }
 
 /// How a connection fails.
@@ -78,11 +81,22 @@ impl Report {
             connections: 0,
             answered: 0,
             bytes: 0,
-            disconnects: 0,
+            left: BTreeMap::new(),
             unanswered: 0,
             errors: BTreeMap::new(),
             latency: Histogram::new_with_max(HOUR, 3).expect("invariant: these bounds are allowed"),
+            watched: None,
         }
+    }
+
+    /// Counts a connection that was left.
+    pub fn leave(&mut self, how: Leave) {
+        *self.left.entry(how).or_default() += 1;
+    }
+
+    /// Connections that were left on purpose, in any way.
+    pub fn disconnects(&self) -> u64 {
+        self.left.values().sum()
     }
 
     /// Counts a failure.
@@ -120,11 +134,20 @@ impl Report {
         let [p50, p90, p99, p999, max] = self.percentiles().map(|(_, time)| Duration::from_nanos(time));
         line(format_args!("latency: p50 {p50:.1?}, p90 {p90:.1?}, p99 {p99:.1?}, p99.9 {p999:.1?}, max {max:.1?}"));
         line(format_args!("{} connections opened", self.connections));
-        if self.disconnects > 0 {
-            line(format_args!("{} dropped on purpose", self.disconnects));
+        if !self.left.is_empty() {
+            let ways = self.left.iter().map(|(how, count)| format!("{count} {how}")).collect::<Vec<_>>().join(", ");
+            line(format_args!("{} left on purpose: {ways}", self.disconnects()));
         }
         if self.unanswered > 0 {
             line(format_args!("{} requests without an answer", self.unanswered));
+        }
+        if let Some(Watched { first, most, last }) = self.watched {
+            line(format_args!(
+                "server: {} KiB at first, at most {}, at last {}",
+                first.memory, most.memory, last.memory
+            ));
+            let (first, most, last) = (first.descriptors, most.descriptors, last.descriptors);
+            line(format_args!("server: {first} descriptors at first, at most {most}, at last {last}"));
         }
         if self.errors.is_empty() {
             line(format_args!("no errors"));
@@ -143,13 +166,22 @@ impl Report {
         };
         let latency = list(&mut self.percentiles().into_iter().map(|(name, time)| (name.to_string(), time)));
         let errors = list(&mut self.errors.iter().map(|(failure, count)| (failure.to_string(), *count)));
+        let left = list(&mut self.left.iter().map(|(how, count)| (how.to_string(), *count)));
         let Plan { mode, size, pipeline, connections, .. } = plan;
-        let Self { answered, bytes, disconnects, unanswered, .. } = self;
+        let Self { answered, bytes, unanswered, .. } = self;
+        let disconnects = self.disconnects();
+        let watched = self.watched.map_or(String::new(), |Watched { first, most, last }| {
+            let samples =
+                [("first", first), ("most", most), ("last", last)].map(|(name, sample)| (name.to_string(), sample));
+            let memory = list(&mut samples.iter().map(|(name, sample)| (name.clone(), sample.memory)));
+            let descriptors = list(&mut samples.iter().map(|(name, sample)| (name.clone(), sample.descriptors)));
+            format!(",\"server_kib\":{{{memory}}},\"server_descriptors\":{{{descriptors}}}")
+        });
         format!(
             "{{\"mode\":\"{mode}\",\"driver\":\"{driver}\",\"connections\":{connections},\"size\":{size},\
              \"pipeline\":{pipeline},\"seconds\":{:.6},\"answered\":{answered},\"per_second\":{:.1},\"bytes\":{bytes},\
-             \"opened\":{},\"disconnects\":{disconnects},\"unanswered\":{unanswered},\
-             \"latency_ns\":{{{latency}}},\"errors\":{{{errors}}}}}",
+             \"opened\":{},\"disconnects\":{disconnects},\"left\":{{{left}}},\"unanswered\":{unanswered},\
+             \"latency_ns\":{{{latency}}},\"errors\":{{{errors}}}{watched}}}",
             self.elapsed.as_secs_f64(),
             self.per_second(),
             self.connections,
@@ -188,6 +220,7 @@ fn per_second(count: u64, elapsed: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::Sample;
 
     fn report() -> (Plan, Report) {
         let mut report = Report { elapsed: Duration::from_secs(2), answered: 1000, bytes: 64_000, ..Report::new() };
@@ -229,6 +262,34 @@ mod tests {
             "{json}"
         );
         assert!(!json.contains('\n'));
+    }
+
+    #[test]
+    fn what_was_watched_is_told() {
+        let (plan, mut report) = report();
+        let sample = |memory| Sample { memory, descriptors: memory / 100 };
+        report.watched = Some(Watched { first: sample(1000), most: sample(3000), last: sample(2000) });
+        let text = report.text(&plan, "uring");
+        let lines = "server: 1000 KiB at first, at most 3000, at last 2000\n\
+                     server: 10 descriptors at first, at most 30, at last 20\n";
+        assert!(text.contains(lines), "{text}");
+        let json = report.json(&plan, "uring");
+        let rest = ",\"errors\":{},\"server_kib\":{\"first\":1000,\"most\":3000,\"last\":2000},\
+                    \"server_descriptors\":{\"first\":10,\"most\":30,\"last\":20}}";
+        assert!(json.ends_with(rest), "{json}");
+    }
+
+    #[test]
+    fn connections_that_were_left_are_told_by_how_and_spoil_nothing() {
+        let (plan, mut report) = report();
+        for how in [Leave::Reset, Leave::InAnswer, Leave::Reset] {
+            report.leave(how);
+        }
+        assert!(report.is_good());
+        let text = report.text(&plan, "uring");
+        assert!(text.contains("\n3 left on purpose: 1 in an answer, 2 reset\n"), "{text}");
+        let json = report.json(&plan, "uring");
+        assert!(json.contains("\"disconnects\":3,\"left\":{\"in an answer\":1,\"reset\":2},"), "{json}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn what_it_does_not_know_is_refused_with_a_message() {
 fn help_shows_how_it_is_used() {
     let output = load(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(text(&output.stdout).matches("\n  load --addr").count(), 2);
+    assert_eq!(text(&output.stdout).matches("\n  load --addr").count(), 3);
 }
 
 #[test]
@@ -65,6 +65,19 @@ fn a_good_run_is_reported_and_succeeds() {
     assert!(line.starts_with("{\"mode\":\"churn\"") && line.ends_with("\"errors\":{}}\n"), "{line}");
     assert!(line.contains("\"answered\":300,") && line.contains("\"opened\":300,"), "{line}");
     assert_eq!(line.lines().count(), 1);
+}
+
+#[test]
+fn a_run_that_leaves_connections_and_watches_the_server_tells_both() {
+    let (addr, pid) = (server(0).to_string(), std::process::id().to_string());
+    let args = ["--addr", &addr, "--requests", "300", "--disconnect", "0.1", "--seed", "5", "--watch", &pid];
+    let output = load(&args);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for word in ["in a request", "in an answer", "half-closed", "reset", "KiB at first", "descriptors at first"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(said.ends_with("no errors\n"), "{said}");
 }
 
 #[test]

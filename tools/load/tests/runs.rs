@@ -4,7 +4,7 @@
 use kettle::net::{TcpListener, TcpStream};
 use kettle::thread;
 use load::plan::Pace;
-use load::{End, Failure, Load, Mode, Plan, Report};
+use load::{End, Failure, Leave, Load, Mode, Plan, Report};
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -139,16 +139,61 @@ fn time_ends_a_run_and_a_pace_holds_it_back() {
 }
 
 #[test]
-fn connections_dropped_on_purpose_are_no_errors() {
-    for mode in [Mode::Echo, Mode::Churn] {
-        let report = run(mode, echo, |plan| (plan.disconnect, plan.seed) = (0.2, 42));
-        assert!(report.is_good(), "{:?}", report.errors);
-        assert!((50..150).contains(&report.disconnects), "{}", report.disconnects);
-        // Some answers come before the connection is dropped.
-        assert_eq!(report.answered + report.unanswered, 500);
+fn connections_that_are_left_in_any_way_are_no_errors() {
+    for (mode, size, pipeline) in
+        [(Mode::Echo, 64, 1), (Mode::Echo, 1, 4), (Mode::Echo, 300_000, 2), (Mode::Churn, 64, 1)]
+    {
+        let report = run(mode, echo, |plan| {
+            (plan.disconnect, plan.seed, plan.size, plan.pipeline) = (0.2, 42, size, pipeline);
+        });
+        assert!(report.is_good(), "{mode} {size}: {:?}", report.errors);
+        assert!((50..150).contains(&report.disconnects()), "{mode} {size}: {:?}", report.left);
+        assert!(Leave::ALL.iter().all(|how| report.left.contains_key(how)), "{mode} {size}: {:?}", report.left);
+        // Some answers come before the connection is left.
+        assert_eq!(report.answered + report.unanswered, 500, "{mode} {size}");
     }
     let all = run(Mode::Http, greet, |plan| (plan.disconnect, plan.pipeline) = (1.0, 4));
-    assert_eq!((all.is_good(), all.answered + all.unanswered, all.disconnects), (true, 500, 500));
+    assert_eq!((all.is_good(), all.answered + all.unanswered, all.disconnects()), (true, 500, 500), "{:?}", all.errors);
+}
+
+#[test]
+fn a_seed_decides_how_connections_are_left() {
+    let left = |seed| {
+        let report = run(Mode::Echo, echo, |plan| {
+            (plan.disconnect, plan.seed, plan.connections) = (0.1, seed, 1);
+        });
+        (report.left, report.connections)
+    };
+    assert_eq!(left(7), left(7));
+    assert_ne!(left(7), left(8));
+}
+
+/// Answers only when the client has said that there is no more: what a half-closed connection is owed.
+fn answer_at_the_end(mut stream: TcpStream) -> io::Result<()> {
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard)?;
+    stream.write_all(&heard)
+}
+
+/// Takes a request, and ends when the client has said that there is no more.
+fn owe(mut stream: TcpStream) -> io::Result<()> {
+    io::copy(&mut stream, &mut io::sink()).map(drop)
+}
+
+#[test]
+fn a_half_closed_connection_is_owed_its_answers() {
+    let once = |serve, seed| {
+        run(Mode::Churn, serve, |plan| {
+            (plan.disconnect, plan.seed, plan.connections) = (1.0, seed, 1);
+            plan.end = End::Requests(1);
+        })
+    };
+    // One whose first connection is left so.
+    let seed = (1..100).find(|seed| once(echo, *seed).left.contains_key(&Leave::HalfClosed)).unwrap();
+    let good = once(answer_at_the_end, seed);
+    assert_eq!((good.is_good(), good.answered), (true, 1));
+    let bad = once(owe, seed);
+    assert_eq!((only_error(&bad), bad.disconnects(), bad.unanswered), (Failure::Closed, 0, 1));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::mem::{self, ManuallyDrop};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -123,7 +124,9 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
     /// Receives into several buffers. A checkpoint, unless there is no room in any.
     pub(super) fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if bufs.iter().take(MOST_BUFFERS).all(|buf| buf.is_empty()) {
-            return Ok(0);
+            // What std says to that, which waits for nothing.
+            // SAFETY: no buffers.
+            return moved(unsafe { libc::readv(self.fd(), ptr::null(), 0) });
         }
         let patience = self.patience(|options| &options.read_timeout);
         // `IoSliceMut` is an `iovec`: std says so.
@@ -136,7 +139,9 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
     /// Sends from several buffers. A checkpoint, unless there is nothing in any.
     pub(super) fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         if bufs.iter().take(MOST_BUFFERS).all(|buf| buf.is_empty()) {
-            return Ok(0);
+            // What std says to that, which waits for nothing.
+            // SAFETY: no buffers.
+            return moved(unsafe { libc::writev(self.fd(), ptr::null(), 0) });
         }
         let patience = self.patience(|options| &options.write_timeout);
         let flags = libc::MSG_NOSIGNAL | patience.flags();
@@ -388,6 +393,11 @@ fn timeout(fd: BorrowedFd<'_>, name: i32) -> Option<Duration> {
     let got = unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, name, value, len) };
     let time = Duration::new(time.tv_sec.try_into().ok()?, u32::try_from(time.tv_usec).ok()? * 1000);
     (got == 0 && !time.is_zero()).then_some(time)
+}
+
+/// What a system call on this thread has moved.
+fn moved(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
 fn count(result: i32) -> usize {
