@@ -10,13 +10,14 @@
 //! The unsafe code of this module is switching to tasks, and reading as references the pointers that stand for tasks
 //! meanwhile: those in the queue, and the driver's tokens.
 
+use crate::alarm::Listener;
 use crate::cancelled::Reason;
 use crate::cells::Cells;
 use crate::fork::at_fork;
-use crate::header::{Flags, Region, State, TaskRef};
+use crate::header::{Flags, Region, Run, State, TaskRef};
 use crate::region;
 use crate::remote::{Mailbox, Message, Slot};
-use crate::tokens::{region_of, region_token, task_of, token};
+use crate::tokens::{alarm_of, region_of, region_token, task_of, token};
 use kettle_driver::{Choice, Completion, Driver, Op, Submitted, Timers, Token, Until};
 use kettle_fiber::link::Link;
 use kettle_fiber::stack::Stacks;
@@ -26,6 +27,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{io, process, thread};
@@ -77,7 +79,8 @@ pub(crate) struct Loop {
     /// Whether this is the copy that a forked child has.
     pub(crate) is_copy: Cell<bool>,
     pub(crate) driver: RefCell<Driver>,
-    timers: RefCell<Timers>,
+    /// Shared with futures that wait for a time, which may outlive the loop.
+    pub(crate) timers: Rc<RefCell<Timers>>,
     stacks: Stacks,
     pub(crate) cells: NonNull<Cells>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -130,7 +133,7 @@ impl Loop {
             closing: Cell::new(false),
             stopping: Cell::new(0),
             is_copy: Cell::new(false),
-            timers: RefCell::new(Timers::new(Instant::now())),
+            timers: Rc::new(RefCell::new(Timers::new(Instant::now()))),
             mailbox: Mailbox::new(driver.notifier()),
             driver: RefCell::new(driver),
             stacks,
@@ -274,6 +277,15 @@ impl Loop {
                 self.cancel_region(region, Reason::Deadline);
                 continue;
             }
+            if let Some(alarm) = alarm_of(token) {
+                // SAFETY: its future takes the timer away before it goes.
+                match unsafe { alarm.as_ref() }.go_off() {
+                    Some(Listener::Task(task)) => self.wake(task.woken()),
+                    Some(Listener::Waker(waker)) => waker.wake(),
+                    None => {}
+                }
+                continue;
+            }
             // SAFETY: the token is of a task that has set the timer, and takes it away before it ends.
             let task = unsafe { task_of(token) };
             task.timer.set(None);
@@ -325,10 +337,13 @@ impl Loop {
     // Inlined, for a processor predicts returns by the calls that it has seen: none may lie across a switch here.
     #[inline(always)]
     fn resume(&self, task: TaskRef) {
-        if task.state.get() == State::Created
-            && let Err(error) = self.start(task)
-        {
-            return self.fail(task, &error);
+        if task.stack_pointer.get().is_null() {
+            if let Run::Future(poll) = task.vtable.run {
+                return self.poll(task, poll);
+            }
+            if let Err(error) = self.start(task) {
+                return self.fail(task, &error);
+            }
         }
         task.state.set(State::Running);
         self.current.set(Some(task));
@@ -340,6 +355,16 @@ impl Loop {
             self.end(task);
         } else {
             task.stack_pointer.set(stack_pointer);
+        }
+    }
+
+    /// Polls a task that has no stack.
+    #[inline(never)]
+    fn poll(&self, task: TaskRef, poll: unsafe fn(TaskRef) -> bool) {
+        task.state.set(State::Running);
+        // SAFETY: the task is one of this kind, and has not ended.
+        if unsafe { poll(task) } {
+            self.end(task);
         }
     }
 
@@ -380,7 +405,7 @@ impl Loop {
         task.state.set(State::Ended);
         self.live.set(self.live.get() - 1);
         if task.has_rare() {
-            task.with_rare(|rare| rare.remote.as_ref().map(|remote| remote.end()));
+            self.end_rare(task);
         }
         if let Some(joiner) = task.joiner.take() {
             self.wake(joiner);
@@ -398,6 +423,18 @@ impl Loop {
         }
         // SAFETY: the loop has owned it until now. (A joiner has a handle.)
         unsafe { task.let_go() };
+    }
+
+    /// Tells those of a task's end whom few tasks have.
+    #[cold]
+    fn end_rare(&self, task: TaskRef) {
+        let waker = task.with_rare(|rare| {
+            rare.remote.iter().chain(&rare.foreign).for_each(|remote| remote.end());
+            rare.waker.take()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Puts a task that waits into the queue.
@@ -420,7 +457,7 @@ impl Loop {
     }
 
     #[inline(always)]
-    fn make_ready(&self, task: TaskRef) {
+    pub(crate) fn make_ready(&self, task: TaskRef) {
         task.state.set(State::Ready);
         self.ready.borrow_mut().push_back(task);
     }
@@ -600,8 +637,10 @@ pub(crate) unsafe extern "C" fn entry(_: usize, link: *const Link, _: *mut ()) -
     let header = NonNull::new(link.cast_mut()).expect("invariant: a header does not lie at address 0");
     // SAFETY: a header begins with its link, and the loop owns the task until it has ended.
     let task = unsafe { TaskRef::new(header.cast()) };
-    // SAFETY: called once, on the task's stack.
-    unsafe { (task.vtable.run)(task) };
+    if let Run::Function(run) = task.vtable.run {
+        // SAFETY: called once, on the task's stack.
+        unsafe { run(task) };
+    }
     // SAFETY: `run` has dropped all that it had, or put it into the task.
     unsafe { switch::end(link, ENDED) }
 }

@@ -17,6 +17,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::task::Waker;
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,35 +38,51 @@ pub(crate) enum State {
 
 /// What can be true of a task in any state.
 #[derive(Clone, Copy)]
-pub(crate) struct Flags(u8);
+pub(crate) struct Flags(u16);
 
 impl Flags {
     /// It is to end, as far as it has got. Set and cleared by `region`, which knows why.
     pub(crate) const CANCELLED: Self = Self(1);
     /// Its timer went off. Set by the loop, cleared by who set the timer.
-    pub(crate) const TIMED_OUT: Self = Self(2);
+    pub(crate) const TIMED_OUT: Self = Self(1 << 1);
     /// It waits for what must have ended before it goes on, cancelled or not. Set and cleared by itself.
-    pub(crate) const SHIELDED: Self = Self(4);
-    /// It has been told so by an error: next time it is unwound. Set by itself, cleared where it is not to end any more.
-    pub(crate) const TOLD: Self = Self(16);
-    /// Its operation was cancelled when the loop began to end. Set and cleared by the loop.
-    pub(crate) const STOPPING: Self = Self(64);
-    /// It is a thread outside of `run`, on its own stack. Set when it is made.
-    pub(crate) const THREAD: Self = Self(32);
+    pub(crate) const SHIELDED: Self = Self(1 << 2);
     /// It has ended by a panic. Set by itself, cleared never.
-    pub(crate) const PANICKED: Self = Self(8);
+    pub(crate) const PANICKED: Self = Self(1 << 3);
+    /// It has been told so by an error: next time it is unwound. Set by itself, cleared where it is not to end any more.
+    pub(crate) const TOLD: Self = Self(1 << 4);
+    /// It is a thread outside of `run`, on its own stack. Set when it is made.
+    pub(crate) const THREAD: Self = Self(1 << 5);
+    /// Its operation was cancelled when the loop began to end. Set and cleared by the loop.
+    pub(crate) const STOPPING: Self = Self(1 << 6);
+    /// Somebody has its handle. Set when that is made, cleared when it goes.
+    pub(crate) const HANDLE: Self = Self(1 << 7);
+    /// Its result is in its place. Set by itself, cleared by who takes or drops it.
+    pub(crate) const RESULT: Self = Self(1 << 8);
+    /// A future that it polls has been woken on its own thread. Set by who wakes it, cleared by `waker`.
+    pub(crate) const WOKEN: Self = Self(1 << 9);
 }
 
 /// What is known of a task's function and result at compile time.
 pub(crate) struct Vtable {
     pub(crate) size: Size,
-    /// Calls the function, unless the task is cancelled, and puts its result in its place. On the task's stack.
-    pub(crate) run: unsafe fn(TaskRef),
+    /// How it runs.
+    pub(crate) run: Run,
     /// Drops the function of a task that was not started, and makes this panic its result.
     pub(crate) fail: unsafe fn(TaskRef, Box<dyn Any + Send>),
     /// Moves the result out to a place of its type.
     pub(crate) take_result: unsafe fn(TaskRef, *mut ()),
     pub(crate) drop_result: unsafe fn(TaskRef),
+}
+
+/// What a task is made of, and so how it runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    /// A function. This calls it, unless the task is cancelled, and puts its result in its place; on the task's stack.
+    Function(unsafe fn(TaskRef)),
+    /// A future. This polls it, or drops it if the task is cancelled, and gives whether the task has ended, with its result
+    /// in its place; on the loop's stack.
+    Future(unsafe fn(TaskRef) -> bool),
 }
 
 /// What few tasks have.
@@ -76,6 +93,10 @@ pub(crate) struct Rare {
     pub(crate) stack_size: usize,
     /// How other threads find it; made when it is first asked for.
     pub(crate) remote: Option<Arc<Remote>>,
+    /// The same, made by another thread while a future was polled. The last one only: earlier ones need not be heard.
+    pub(crate) foreign: Option<Arc<Remote>>,
+    /// A future's waker that waits for the task's end.
+    pub(crate) waker: Option<Waker>,
 }
 
 /// A part of a task's run that can be cancelled by itself, together with the tasks that were spawned in it. It lies in the
@@ -113,11 +134,9 @@ pub(crate) struct Header {
     pub(crate) outcome: Cell<i32>,
     pub(crate) state: Cell<State>,
     flags: Cell<Flags>,
-    /// Whether the result is still in its place.
-    pub(crate) has_result: Cell<bool>,
     /// Why the task as a whole is to end, if it is.
     pub(crate) asked: Cell<Option<Reason>>,
-    /// The loop, until the task has ended, and the handles.
+    /// The loop, until the task has ended, the handle, and what wakes it on its own thread.
     owners: Cell<u32>,
     /// Its place among the members of its family.
     pub(crate) place: Cell<u32>,
@@ -146,7 +165,6 @@ impl Header {
             outcome: Cell::new(0),
             state: Cell::new(State::Created),
             flags: Cell::new(Flags(0)),
-            has_result: Cell::new(false),
             asked: Cell::new(None),
             owners: Cell::new(1),
             place: Cell::new(0),
@@ -177,11 +195,6 @@ impl Header {
     /// Whether its block is of these cells.
     pub(crate) fn is_in(&self, cells: NonNull<Cells>) -> bool {
         self.cells == cells
-    }
-
-    /// Whether there is a handle, beside the loop.
-    pub(crate) fn has_handle(&self) -> bool {
-        self.owners.get() > 1
     }
 
     /// Whether the task has what few have.
@@ -242,6 +255,19 @@ impl TaskRef {
         }
     }
 
+    /// Drops the result, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// The caller is an owner, and nobody takes the result meanwhile.
+    pub(crate) unsafe fn discard_result(self) {
+        if self.is(Flags::RESULT) {
+            self.clear(Flags::RESULT);
+            // SAFETY: there was one.
+            unsafe { (self.vtable.drop_result)(self) };
+        }
+    }
+
     /// # Safety
     ///
     /// Nobody else has it.
@@ -258,10 +284,8 @@ impl TaskRef {
             }
         }
         let block = Block(self);
-        if self.has_result.replace(false) {
-            // SAFETY: there is one.
-            unsafe { (block.0.vtable.drop_result)(self) };
-        }
+        // SAFETY: nobody else has it.
+        unsafe { block.0.discard_result() };
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::cancelled::Reason;
 use crate::event_loop;
-use crate::header::{Rare, State, TaskRef};
+use crate::header::{Flags, Rare, State, TaskRef};
 use crate::outside;
 use crate::task;
 use crate::thread::Thread;
@@ -13,7 +13,9 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::thread;
 
 /// A task that may be waited for: `std::thread::JoinHandle` for tasks. Dropping it lets the task run on by itself.
@@ -33,6 +35,7 @@ impl<T> JoinHandle<T> {
     /// The task's result is a `T`, and this is its only handle.
     pub(crate) unsafe fn new(task: TaskRef) -> Self {
         task.share();
+        task.set(Flags::HANDLE);
         Self { task, thread: OnceCell::new(), types: PhantomData }
     }
 
@@ -55,14 +58,16 @@ impl<T> JoinHandle<T> {
         if !self.task.has_ended() {
             wait_for_end(self.task);
         }
-        drop(self.thread.take());
-        let this = ManuallyDrop::new(self);
+        self.take_result()
+    }
+
+    /// Takes the result of the task, which has ended, for the first time.
+    fn take_result(&mut self) -> thread::Result<T> {
+        assert!(self.task.is(Flags::RESULT), "poll a handle of a task whose result has been taken");
+        self.task.clear(Flags::RESULT);
         let mut result = MaybeUninit::<thread::Result<T>>::uninit();
-        this.task.has_result.set(false);
-        // SAFETY: the task has ended, and only this handle could have taken its result, which is a `T`.
-        unsafe { (this.task.vtable.take_result)(this.task, result.as_mut_ptr().cast()) };
-        // SAFETY: the handle owned it, and is not dropped.
-        unsafe { this.task.let_go() };
+        // SAFETY: the task has ended, and its result, which is a `T`, is there.
+        unsafe { (self.task.vtable.take_result)(self.task, result.as_mut_ptr().cast()) };
         // SAFETY: written by `take_result`.
         unsafe { result.assume_init() }
     }
@@ -124,10 +129,52 @@ fn wait_for_end(target: TaskRef) {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        // SAFETY: the handle owns it.
-        unsafe { self.task.let_go() };
+        // Also if dropping the result panics.
+        struct Owned(TaskRef);
+        impl Drop for Owned {
+            fn drop(&mut self) {
+                // SAFETY: the handle has owned it.
+                unsafe { self.0.let_go() };
+            }
+        }
+        let owned = Owned(self.task);
+        owned.0.clear(Flags::HANDLE);
+        if owned.0.has_ended() {
+            // SAFETY: the handle owns it, and nobody else takes the result.
+            unsafe { owned.0.discard_result() };
+        }
     }
 }
+
+/// Its output is what [`JoinHandle::join`] gives.
+///
+/// ```
+/// use kettle_rt::{EventLoop, future::wait, spawn};
+///
+/// EventLoop::new()?.run(|| {
+///     let kettle = spawn(|| "it whistles");
+///     assert_eq!(wait(async { kettle.await.unwrap() }), "it whistles");
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+impl<T> Future for JoinHandle<T> {
+    type Output = thread::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.task.has_ended() {
+            return Poll::Ready(self.take_result());
+        }
+        let waker = context.waker();
+        self.task.with_rare(|rare| match &mut rare.waker {
+            Some(known) => known.clone_from(waker),
+            None => rare.waker = Some(waker.clone()),
+        });
+        Poll::Pending
+    }
+}
+
+/// Nothing in it is pinned.
+impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,7 +209,7 @@ impl Builder {
 
     pub(crate) fn rare(self) -> Option<Box<Rare>> {
         (self.name.is_some() || self.stack_size > 0)
-            .then(|| Box::new(Rare { name: self.name, stack_size: self.stack_size, remote: None }))
+            .then(|| Box::new(Rare { name: self.name, stack_size: self.stack_size, ..Rare::default() }))
     }
 
     /// Spawns a task; see [`spawn`].

@@ -24,10 +24,11 @@
 //! # Modules, in reading order
 //!
 //! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
-//! knows of one (`header`), how a cancellation spreads (`region`), what is called what (`tokens`); how a forked child hears of
-//! it (`fork`); the loop itself (`event_loop`) and its life (`lifetime`), what runs on it (`task`), and what a thread is
-//! without it (`outside`); what a task waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for
-//! (`join`, `scope`) and cancelled (`cancel`), several of them (`group`), and the face of it all (`run`).
+//! knows of one (`header`), how a cancellation spreads (`region`), what a timer wakes besides (`alarm`), what is called what
+//! (`tokens`); how a forked child hears of it (`fork`); the loop itself (`event_loop`) and its life (`lifetime`), its tasks'
+//! wakers (`waker`), what runs on it (`task`), and what a thread is without it (`outside`); what a task waits for (`wait`,
+//! `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited
+//! (`future`), several of them (`group`), and the face of it all (`run`).
 #![warn(missing_debug_implementations)]
 
 mod cells;
@@ -35,10 +36,12 @@ mod remote;
 mod cancelled;
 mod header;
 mod region;
+mod alarm;
 mod tokens;
 mod fork;
 mod event_loop;
 mod lifetime;
+mod waker;
 mod task;
 mod outside;
 mod wait;
@@ -48,12 +51,14 @@ mod thread;
 mod join;
 mod scope;
 mod cancel;
+pub mod future;
 mod group;
 mod run;
 
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::now;
+pub use future::{in_fiber, spawn_future};
 pub use group::{Task, TaskGroup};
 pub use join::{Builder, JoinHandle, spawn};
 pub use kettle_driver as driver;

@@ -34,6 +34,8 @@ pub(crate) struct Remote {
     id: NonZeroU64,
     name: Option<Box<str>>,
     token: AtomicU8,
+    /// Whether a future that the task polls has been woken: the same states, of another conversation.
+    polled: AtomicU8,
     /// None if the task had ended before anybody asked; or it is a thread that has no loop yet.
     mailbox: OnceLock<Arc<Mailbox>>,
     /// The task's header. Written and read by its own thread; null when it has ended.
@@ -168,6 +170,7 @@ impl Remote {
             id,
             name,
             token: AtomicU8::new(EMPTY),
+            polled: AtomicU8::new(EMPTY),
             mailbox: OnceLock::new(),
             task: AtomicPtr::new(ptr::null_mut()),
         };
@@ -231,6 +234,25 @@ impl Remote {
     /// Makes the token available. Gives `true` if the task waits for it: then it has to be woken.
     pub(crate) fn notify(&self) -> bool {
         self.token.swap(NOTIFIED, Ordering::Release) == PARKED
+    }
+
+    /// The future was not ready, and the task is about to wait. Gives `false` if it has been woken since: that is heard now.
+    pub(crate) fn wait_for_waker(&self) -> bool {
+        let waits = self.polled.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !waits {
+            self.polled.swap(EMPTY, Ordering::AcqRel);
+        }
+        waits
+    }
+
+    /// The task waits no more. Gives whether it has been woken.
+    pub(crate) fn stop_waiting_for_waker(&self) -> bool {
+        self.polled.swap(EMPTY, Ordering::AcqRel) == NOTIFIED
+    }
+
+    /// A future is woken. Gives `true` if the task waits for it: then it has to be woken.
+    pub(crate) fn wake_future(&self) -> bool {
+        self.polled.swap(NOTIFIED, Ordering::AcqRel) == PARKED
     }
 
     /// Tells the task's loop to wake it. Gives whether it has one.

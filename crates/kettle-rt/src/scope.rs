@@ -6,8 +6,8 @@
 //!
 //! The unsafe code of this module is forgetting those lifetimes.
 
-use crate::event_loop;
-use crate::header::{Flags, Region, State};
+use crate::event_loop::{self, Loop};
+use crate::header::{Flags, Region, State, TaskRef};
 use crate::join::{Builder, JoinHandle, expect};
 use crate::outside;
 use crate::region;
@@ -63,7 +63,9 @@ where
     // Outside of `run` the thread becomes a task.
     _ = expect(outside::event_loop());
     let Some((_, task)) = event_loop::task() else {
-        panic!("open a scope in a destructor that runs by unwinding: it could not wait for its tasks")
+        panic!(
+            "open a scope where nothing can wait for its tasks: inside of a future, or in a destructor that runs by unwinding"
+        )
     };
     let scope = Scope { region: Region::default(), scope: PhantomData, env: PhantomData };
     region::enter(task, &scope.region);
@@ -120,6 +122,11 @@ pub(crate) fn leave(region: &Region) -> bool {
 }
 
 impl<'scope> Scope<'scope, '_> {
+    /// Takes in a task that was made for this scope.
+    pub(crate) fn admit(&self, event_loop: &Loop, task: TaskRef) {
+        event_loop.admit_to(&self.region, task);
+    }
+
     /// Spawns a task of this scope. It may borrow whatever outlives the scope, and the scope itself.
     ///
     /// # Panics
@@ -156,8 +163,8 @@ impl Builder {
         let task = unsafe { task::make(event_loop, f, self.rare()) };
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
-        event_loop.admit_to(&scope.region, task);
-        Ok(ScopedJoinHandle { handle, scope: &scope.region })
+        scope.admit(event_loop, task);
+        Ok(ScopedJoinHandle::new(handle, scope))
     }
 }
 
@@ -167,7 +174,11 @@ pub struct ScopedJoinHandle<'scope, T> {
     scope: &'scope Region,
 }
 
-impl<T> ScopedJoinHandle<'_, T> {
+impl<'scope, T> ScopedJoinHandle<'scope, T> {
+    pub(crate) fn new(handle: JoinHandle<T>, scope: &'scope Scope<'scope, '_>) -> Self {
+        Self { handle, scope: &scope.region }
+    }
+
     /// As [`JoinHandle::join`].
     ///
     /// # Errors

@@ -1,12 +1,13 @@
-//! Owns what a task is made of: a function, and in its place later its result, behind a header.
+//! Owns what a task is made of: a function or a future, and in its place later its result, behind a header.
 //!
 //! The unsafe code of this module is that place: which of the two is in it the task's state tells.
 
 use crate::cancelled::Cancelled;
 use crate::cells::Size;
-use crate::event_loop::{Loop, entry};
-use crate::header::{Flags, Header, Rare, TaskRef, Vtable};
+use crate::event_loop::{self, Loop, entry};
+use crate::header::{Flags, Header, Rare, Run, State, TaskRef, Vtable};
 use crate::region;
+use crate::waker::Poller;
 use kettle_fiber::link::Link;
 use std::alloc::Layout;
 use std::any::Any;
@@ -14,9 +15,11 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
 use std::thread;
 
-/// A task in its block. `K` is how its result of type `R` is kept.
+/// A task in its block. It is made of an `F`, a function or a future; `K` is how its result of type `R` is kept.
 #[repr(C)]
 struct Whole<F, R, K> {
     header: Header,
@@ -24,9 +27,9 @@ struct Whole<F, R, K> {
     result: PhantomData<R>,
 }
 
-/// The function until it is called, and then how it ended.
+/// What the task is made of, until it has been used up, and then how it ended.
 union Place<F, K> {
-    function: ManuallyDrop<F>,
+    content: ManuallyDrop<F>,
     result: ManuallyDrop<thread::Result<K>>,
 }
 
@@ -58,18 +61,10 @@ impl<R> Kept<R> for Box<R> {
     }
 }
 
-impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
+impl<F, R, K: Kept<R>> Whole<F, R, K> {
     const LAYOUT: Layout = Layout::new::<Self>();
 
     const FITS: bool = Size::fits(Self::LAYOUT);
-
-    const VTABLE: Vtable = Vtable {
-        size: Size::of(Self::LAYOUT),
-        run: Self::run,
-        fail: Self::fail,
-        take_result: Self::take_result,
-        drop_result: Self::drop_result,
-    };
 
     /// # Safety
     ///
@@ -83,16 +78,6 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
         unsafe { &mut *UnsafeCell::raw_get(place) }
     }
 
-    /// # Safety
-    ///
-    /// As of `place`; the function is there.
-    unsafe fn take_function(task: TaskRef) -> F {
-        // SAFETY: by the obligation.
-        let place = unsafe { Self::place(task) };
-        // SAFETY: by the obligation.
-        unsafe { ManuallyDrop::take(&mut place.function) }
-    }
-
     /// Puts the result into its place, or drops it if nobody can ask for it.
     ///
     /// # Safety
@@ -102,14 +87,64 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
         if has_panicked(&result) {
             task.set(Flags::PANICKED);
         }
-        if task.has_handle() {
+        if task.is(Flags::HANDLE) {
             // SAFETY: by the obligation.
             unsafe { Self::place(task) }.result = ManuallyDrop::new(result);
-            task.has_result.set(true);
+            task.set(Flags::RESULT);
         } else if discard(result) {
             // The panic hook has said it, and there is nobody else to tell.
             task.set(Flags::PANICKED);
         }
+    }
+
+    unsafe fn take_result(task: TaskRef, out: *mut ()) {
+        // SAFETY: callers have looked that there is one, and say that there isn't any more.
+        let place = unsafe { Self::place(task) };
+        // SAFETY: the same.
+        let result = unsafe { ManuallyDrop::take(&mut place.result) };
+        // SAFETY: `out` is a place for one.
+        unsafe { out.cast::<thread::Result<R>>().write(result.map(K::take)) };
+    }
+
+    unsafe fn drop_result(task: TaskRef) {
+        // SAFETY: callers have looked that there is one, and say that there isn't any more.
+        let place = unsafe { Self::place(task) };
+        // SAFETY: the same.
+        unsafe { ManuallyDrop::drop(&mut place.result) };
+    }
+
+    /// Makes a task in a block of its own.
+    #[inline]
+    fn make(event_loop: &Loop, content: F, vtable: &'static Vtable, rare: Option<Box<Rare>>) -> TaskRef {
+        let cells = event_loop.cells();
+        // SAFETY: the loop has them as long as it lives.
+        let block = unsafe { cells.as_ref() }.take(vtable.size).cast::<Self>();
+        let header = Header::new(Link::new(entry), vtable, cells, rare);
+        let place = UnsafeCell::new(Place { content: ManuallyDrop::new(content) });
+        // SAFETY: the block is ours, large enough and aligned.
+        unsafe { block.write(Self { header, place, result: PhantomData }) };
+        // SAFETY: the header is there until the last owner lets go.
+        unsafe { TaskRef::new(block.cast()) }
+    }
+}
+
+impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
+    const FUNCTION: Vtable = Vtable {
+        size: Size::of(Self::LAYOUT),
+        run: Run::Function(Self::run),
+        fail: Self::fail,
+        take_result: Self::take_result,
+        drop_result: Self::drop_result,
+    };
+
+    /// # Safety
+    ///
+    /// As of `place`; the function is there.
+    unsafe fn take_function(task: TaskRef) -> F {
+        // SAFETY: by the obligation.
+        let place = unsafe { Self::place(task) };
+        // SAFETY: by the obligation.
+        unsafe { ManuallyDrop::take(&mut place.content) }
     }
 
     unsafe fn run(task: TaskRef) {
@@ -131,22 +166,77 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
         // SAFETY: the function was taken.
         unsafe { Self::put_result(task, result) };
     }
+}
 
-    unsafe fn take_result(task: TaskRef, out: *mut ()) {
-        // SAFETY: callers have looked that there is one, and say that there isn't any more.
-        let place = unsafe { Self::place(task) };
-        // SAFETY: the same.
-        let result = unsafe { ManuallyDrop::take(&mut place.result) };
-        // SAFETY: `out` is a place for one.
-        unsafe { out.cast::<thread::Result<R>>().write(result.map(K::take)) };
+impl<F: Future<Output = R>, R, K: Kept<R>> Whole<F, R, K> {
+    const FUTURE: Vtable = Vtable {
+        size: Size::of(Self::LAYOUT),
+        run: Run::Future(Self::poll),
+        fail: Self::fail_future,
+        take_result: Self::take_result,
+        drop_result: Self::drop_result,
+    };
+
+    unsafe fn poll(task: TaskRef) -> bool {
+        let result = if task.is(Flags::CANCELLED) {
+            Err(Box::new(region::cancelled(task)) as _)
+        } else {
+            // SAFETY: the future is there, and the only one that polls it is the loop.
+            let place = unsafe { Self::place(task) };
+            // SAFETY: the future is there, and its block stays where it is until it has been dropped, below.
+            let future = unsafe { Pin::new_unchecked(&mut *place.content) };
+            match poll_once(task, future) {
+                Ok(Poll::Pending) => return false,
+                Ok(Poll::Ready(output)) => catch_unwind(AssertUnwindSafe(|| K::keep(output))),
+                Err(panic) => Err(panic),
+            }
+        };
+        // SAFETY: the future is there, and is not used again.
+        unsafe { Self::end_future(task, result) };
+        true
     }
 
-    unsafe fn drop_result(task: TaskRef) {
-        // SAFETY: callers have looked that there is one, and say that there isn't any more.
-        let place = unsafe { Self::place(task) };
-        // SAFETY: the same.
-        unsafe { ManuallyDrop::drop(&mut place.result) };
+    unsafe fn fail_future(task: TaskRef, payload: Box<dyn Any + Send>) {
+        // SAFETY: the future is there, and is not used again.
+        unsafe { Self::end_future(task, Err(payload)) };
     }
+
+    /// Drops the future, and puts the result into its place. If dropping it panics, that is the result.
+    ///
+    /// # Safety
+    ///
+    /// As of `place`; the future is there.
+    unsafe fn end_future(task: TaskRef, result: thread::Result<K>) {
+        // SAFETY: by the obligation.
+        let place = unsafe { Self::place(task) };
+        // SAFETY: by the obligation. It is dropped where it is pinned.
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { ManuallyDrop::drop(&mut place.content) }));
+        let result = match dropped {
+            Ok(()) => result,
+            Err(panic) => {
+                discard(result);
+                Err(panic)
+            }
+        };
+        // SAFETY: the future has been dropped.
+        unsafe { Self::put_result(task, result) };
+    }
+}
+
+/// Polls a task's future once. If it is not ready, the task waits until it is woken, or is in the queue again.
+fn poll_once<F: Future>(task: TaskRef, future: Pin<&mut F>) -> thread::Result<Poll<F::Output>> {
+    let event_loop = event_loop::current().expect("invariant: a loop polls its tasks");
+    let mut poller = Poller::new(event_loop, task);
+    poller.stop_waiting(task);
+    let polled = catch_unwind(AssertUnwindSafe(|| poller.with_context(|context| future.poll(context))));
+    if let Ok(Poll::Pending) = polled {
+        if poller.may_wait(task) && !task.is(Flags::CANCELLED) {
+            task.state.set(State::Waiting);
+        } else {
+            event_loop.make_ready(task);
+        }
+    }
+    polled
 }
 
 /// Drops a value. Gives whether that has panicked. What the destructor of a payload panics with is forgotten: its own might
@@ -173,21 +263,25 @@ pub(crate) fn has_panicked<T>(result: &thread::Result<T>) -> bool {
 #[inline]
 pub(crate) unsafe fn make<F: FnOnce() -> R, R>(event_loop: &Loop, function: F, rare: Option<Box<Rare>>) -> TaskRef {
     if const { Whole::<F, R, AsItIs<R>>::FITS } {
-        whole::<F, R, AsItIs<R>>(event_loop, function, rare)
+        let vtable = const { &Whole::<F, R, AsItIs<R>>::FUNCTION };
+        Whole::<F, R, AsItIs<R>>::make(event_loop, function, vtable, rare)
     } else {
-        whole::<Box<F>, R, Box<R>>(event_loop, Box::new(function), rare)
+        let vtable = const { &Whole::<Box<F>, R, Box<R>>::FUNCTION };
+        Whole::<Box<F>, R, Box<R>>::make(event_loop, Box::new(function), vtable, rare)
     }
 }
 
-#[inline]
-fn whole<F: FnOnce() -> R, R, K: Kept<R>>(event_loop: &Loop, function: F, rare: Option<Box<Rare>>) -> TaskRef {
-    let cells = event_loop.cells();
-    // SAFETY: the loop has them as long as it lives.
-    let block = unsafe { cells.as_ref() }.take(const { Whole::<F, R, K>::VTABLE.size }).cast::<Whole<F, R, K>>();
-    let header = Header::new(Link::new(entry), const { &Whole::<F, R, K>::VTABLE }, cells, rare);
-    let place = UnsafeCell::new(Place { function: ManuallyDrop::new(function) });
-    // SAFETY: the block is ours, large enough and aligned.
-    unsafe { block.write(Whole { header, place, result: PhantomData }) };
-    // SAFETY: the header is there until the last owner lets go.
-    unsafe { TaskRef::new(block.cast()) }
+/// Makes a task of a future; otherwise as [`make`].
+///
+/// # Safety
+///
+/// As of `make`.
+pub(crate) unsafe fn make_future<F: Future>(event_loop: &Loop, future: F, rare: Option<Box<Rare>>) -> TaskRef {
+    if const { Whole::<F, F::Output, AsItIs<F::Output>>::FITS } {
+        let vtable = const { &Whole::<F, F::Output, AsItIs<F::Output>>::FUTURE };
+        Whole::<F, F::Output, AsItIs<F::Output>>::make(event_loop, future, vtable, rare)
+    } else {
+        let vtable = const { &Whole::<Pin<Box<F>>, F::Output, Box<F::Output>>::FUTURE };
+        Whole::<Pin<Box<F>>, F::Output, Box<F::Output>>::make(event_loop, Box::pin(future), vtable, rare)
+    }
 }

@@ -7,6 +7,7 @@ use crate::header::{Flags, TaskRef};
 use crate::outside;
 use crate::remote::Remote;
 use crate::wait;
+use crate::waker::remote_of;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
@@ -153,18 +154,4 @@ fn park_thread(deadline: Option<Instant>) {
         }
         remote.unparked();
     }
-}
-
-/// The task's remote, made if there is none.
-fn remote_of(task: TaskRef) -> Arc<Remote> {
-    task.with_rare(|rare| match &rare.remote {
-        Some(remote) => Arc::clone(remote),
-        None => {
-            // One that has ended needs no way back: its loop may have gone.
-            let home = event_loop::current().filter(|_| !task.has_ended());
-            let home = home.map(|event_loop| (Arc::clone(event_loop.mailbox()), task.header().as_ptr().cast()));
-            let remote = Remote::new(home, rare.name.clone());
-            Arc::clone(rare.remote.insert(remote))
-        }
-    })
 }

@@ -2,12 +2,16 @@
 //!
 //! The unsafe code of this module is reading such a number as the task that it stands for.
 
+use crate::alarm::Alarm;
 use crate::header::{Region, TaskRef};
 use kettle_driver::Token;
 use std::ptr::{self, NonNull};
 
-/// The mark of a token that names a region. Addresses of tasks and regions are even.
+/// The mark of a token that names a region. All that is named lies at a multiple of 4.
 const REGION: u64 = 1;
+
+/// The mark of a token that names an alarm.
+const ALARM: u64 = 2;
 
 pub(crate) fn region_token(region: &Region) -> Token {
     Token(ptr::from_ref(region).expose_provenance() as u64 | REGION)
@@ -16,6 +20,15 @@ pub(crate) fn region_token(region: &Region) -> Token {
 pub(crate) fn region_of(token: Token) -> Option<NonNull<Region>> {
     let is_region = token.0 & REGION != 0;
     is_region.then(|| NonNull::new(ptr::with_exposed_provenance_mut((token.0 ^ REGION) as usize))).flatten()
+}
+
+pub(crate) fn alarm_token(alarm: &Alarm) -> Token {
+    Token(ptr::from_ref(alarm).expose_provenance() as u64 | ALARM)
+}
+
+pub(crate) fn alarm_of(token: Token) -> Option<NonNull<Alarm>> {
+    let is_alarm = token.0 & ALARM != 0;
+    is_alarm.then(|| NonNull::new(ptr::with_exposed_provenance_mut((token.0 ^ ALARM) as usize))).flatten()
 }
 
 pub(crate) fn token(task: TaskRef) -> Token {

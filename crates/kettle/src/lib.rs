@@ -24,9 +24,10 @@ pub use kettle_gen::{
     BoxError, BoxGenerator, Error, Generator, SendError, State, Step, TryYielder, Yielder, boxed, generator, local,
     try_generator,
 };
+pub use kettle_rt::future;
 pub use kettle_rt::{
-    CancelScope, Cancelled, EventLoop, LoopBuilder, Reason, Root, Task, TaskGroup, cancel_scope, deadline,
-    is_cancelled, shield, timeout,
+    CancelScope, Cancelled, EventLoop, LoopBuilder, Reason, Root, Task, TaskGroup, cancel_scope, deadline, in_fiber,
+    is_cancelled, shield, spawn_future, timeout, wait,
 };
 
 /// Runs a function as the first task of an event loop of its own, and gives what it returns: all there is to a program's
