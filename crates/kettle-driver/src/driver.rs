@@ -150,8 +150,9 @@ impl Driver {
         &self.choice
     }
 
-    /// Starts an operation. On epoll it is tried at once and may be done; on uring it is pending, and begins with the next
-    /// [`wait`](Self::wait). Costs no system call on uring, unless the queue is full.
+    /// Starts an operation. On epoll it is tried at once and may be done. On uring it is pending, begins with the next
+    /// [`wait`](Self::wait), and costs no system call unless the queue is full; but the first send after a wait that brought
+    /// one completion is tried at once there too, unless it has `MSG_WAITALL`.
     ///
     /// `MSG_DONTWAIT` in the flags asks for an answer without waiting: `-EAGAIN` if there is nothing.
     ///
@@ -169,11 +170,8 @@ impl Driver {
             return Submitted::Done(-libc::ESTALE);
         }
         match &mut self.scheduler {
-            Scheduler::Uring(uring) => {
-                // SAFETY: the contract is the same.
-                unsafe { uring.submit(&op, token) };
-                Submitted::Pending
-            }
+            // SAFETY: the contract is the same.
+            Scheduler::Uring(uring) => unsafe { uring.submit(&op, token) },
             // SAFETY: the contract is the same.
             Scheduler::Epoll(epoll) => unsafe { epoll.submit(op, token) },
         }
