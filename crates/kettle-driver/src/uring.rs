@@ -191,7 +191,8 @@ impl Uring {
         self.cancelling = cancelling;
     }
 
-    /// Before a descriptor is closed: what was submitted for it must mean this file, not the next one of that number.
+    /// Before a descriptor is closed or given away: what was submitted for it must mean this file, not the next one of that
+    /// number.
     pub(crate) fn closes(&mut self, fd: RawFd) {
         if self.unsubmitted & entry::mark_of(fd) != 0 {
             self.flush();

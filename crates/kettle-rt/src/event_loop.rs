@@ -18,6 +18,7 @@ use kettle_fiber::{StackError, switch};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -447,8 +448,18 @@ impl Loop {
         timed_out
     }
 
+    /// Says that a descriptor comes from elsewhere.
+    pub(crate) fn adopt(&self, fd: BorrowedFd<'_>) {
+        self.driver.borrow_mut().adopt(fd);
+    }
+
+    /// Says that a descriptor is given away.
+    pub(crate) fn release(&self, fd: BorrowedFd<'_>) {
+        self.driver.borrow_mut().release(fd);
+    }
+
     /// Closes a descriptor, of which the driver may know something.
-    pub(crate) fn close(&self, fd: std::os::fd::OwnedFd) {
+    pub(crate) fn close(&self, fd: OwnedFd) {
         self.driver.borrow_mut().close(fd);
     }
 }
