@@ -27,6 +27,9 @@ use std::{io, process, thread};
 /// How many tasks are resumed before the loop looks at the clock.
 const ROUND: usize = 128;
 
+/// How many operations are collected before the kernel hears of them: what has begun is not to wait for all who are ready.
+const BATCH: usize = 32;
+
 /// How long tasks that are always ready keep the loop from asking the kernel.
 const MOST_UNASKED: Duration = Duration::from_micros(100);
 
@@ -64,6 +67,8 @@ pub(crate) struct Loop {
     asked: Cell<Instant>,
     /// How many operations in a row were done at once.
     unasked: Cell<usize>,
+    /// How many operations have been submitted since the kernel was last asked.
+    begun: Cell<usize>,
 }
 
 /// The current loop, if one runs on this thread.
@@ -101,6 +106,7 @@ impl Loop {
             unparked: RefCell::default(),
             asked: Cell::new(Instant::now()),
             unasked: Cell::new(0),
+            begun: Cell::new(0),
         })
     }
 
@@ -154,6 +160,9 @@ impl Loop {
                 if has_ended() {
                     return;
                 }
+                if self.begun.get() >= BATCH {
+                    break;
+                }
             }
             self.attend();
         }
@@ -168,7 +177,7 @@ impl Loop {
                 true => Until::Now,
                 false => self.until_timer(),
             }
-        } else if self.asked.get().elapsed() >= MOST_UNASKED {
+        } else if self.begun.get() >= BATCH || self.asked.get().elapsed() >= MOST_UNASKED {
             Until::Now
         } else {
             return;
@@ -212,6 +221,7 @@ impl Loop {
         let now = Instant::now();
         self.asked.set(now);
         self.unasked.set(0);
+        self.begun.set(0);
         let mut expired = self.expired.borrow_mut();
         self.timers.borrow_mut().expire(now, &mut expired);
         for token in expired.drain(..) {
@@ -417,6 +427,7 @@ impl Loop {
                 result
             }
             Submitted::Pending => {
+                self.begun.set(self.begun.get() + 1);
                 self.suspend(task, State::Operating);
                 task.outcome.get()
             }
