@@ -14,7 +14,7 @@ use crate::until::Until;
 use crate::uring;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// How a driver is to be.
@@ -150,8 +150,9 @@ impl Driver {
         &self.choice
     }
 
-    /// Starts an operation. On epoll it is tried at once and may be done; on uring it is pending, and begins with the next
-    /// [`wait`](Self::wait). Costs no system call on uring, unless the queue is full.
+    /// Starts an operation. On epoll it is tried at once and may be done. On uring it is pending, begins with the next
+    /// [`wait`](Self::wait), and costs no system call unless the queue is full; but the first send after a wait that brought
+    /// one completion is tried at once there too, unless it has `MSG_WAITALL`.
     ///
     /// `MSG_DONTWAIT` in the flags asks for an answer without waiting: `-EAGAIN` if there is nothing.
     ///
@@ -169,11 +170,8 @@ impl Driver {
             return Submitted::Done(-libc::ESTALE);
         }
         match &mut self.scheduler {
-            Scheduler::Uring(uring) => {
-                // SAFETY: the contract is the same.
-                unsafe { uring.submit(&op, token) };
-                Submitted::Pending
-            }
+            // SAFETY: the contract is the same.
+            Scheduler::Uring(uring) => unsafe { uring.submit(&op, token) },
             // SAFETY: the contract is the same.
             Scheduler::Epoll(epoll) => unsafe { epoll.submit(op, token) },
         }
@@ -212,8 +210,39 @@ impl Driver {
         }
     }
 
-    /// Closes a descriptor that operations have been submitted for. All of those should end so: epoll keeps notes of
-    /// them. (One that was closed elsewhere costs those that use its number next a delay: 20 milliseconds as a rule.)
+    /// Says that a descriptor comes from elsewhere: it was made, or taken over, and operations will be submitted for it.
+    ///
+    /// Epoll keeps notes of descriptors by their numbers, and those may be of a file that was closed without
+    /// [`close`](Self::close), on another thread for example. Who does not say it has the next operation on such a number
+    /// wait longer than it must, by 20 milliseconds as a rule. (What an [`Accept`](Op::Accept) of this driver brings need not
+    /// be adopted.) On uring there are no notes, and this does nothing.
+    ///
+    /// A descriptor that is in use here already may be adopted again. Operations in flight for a file that had this number
+    /// and has been closed end as cancelled on epoll.
+    pub fn adopt(&mut self, fd: BorrowedFd<'_>) {
+        if !self.origin.is_elsewhere() {
+            match &mut self.scheduler {
+                Scheduler::Uring(_) => {}
+                Scheduler::Epoll(epoll) => epoll.adopts(fd.as_raw_fd()),
+            }
+        }
+    }
+
+    /// Says that a descriptor is given away, open, and that no more operations will be submitted for it: as
+    /// [`close`](Self::close) without closing. Otherwise its events wake this driver as long as it lives.
+    ///
+    /// If operations are in flight on it, this changes nothing.
+    pub fn release(&mut self, fd: BorrowedFd<'_>) {
+        if !self.origin.is_elsewhere() {
+            match &mut self.scheduler {
+                Scheduler::Uring(uring) => uring.closes(fd.as_raw_fd()),
+                Scheduler::Epoll(epoll) => epoll.releases(fd.as_raw_fd()),
+            }
+        }
+    }
+
+    /// Closes a descriptor that operations have been submitted for. All of those should end so, or by
+    /// [`release`](Self::release): epoll keeps notes of them.
     ///
     /// Operations in flight on it are not the way to use this, but they end like all: on epoll at once, as cancelled; on
     /// uring they go on with the file, which stays open for them, until they complete or are cancelled.

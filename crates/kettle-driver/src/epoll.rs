@@ -157,6 +157,40 @@ impl Epoll {
         }
     }
 
+    /// When a descriptor comes from elsewhere: what is known by its number may be of a file that has gone.
+    pub(crate) fn adopts(&mut self, number: RawFd) {
+        let Some(descriptor) = self.descriptors.get_mut(number) else { return };
+        if descriptor.registration == Registration::None {
+            return;
+        }
+        if descriptor.is_idle() {
+            // If it is the same file after all, registering it again will say so.
+            descriptor.forget();
+            return;
+        }
+        let data = descriptor.data(number);
+        match syscalls::epoll_ctl(&self.epoll, libc::EPOLL_CTL_MOD, number, ALL_EDGES, data) {
+            // The same file, in two hands.
+            Ok(()) => descriptor.registration = Registration::Proven,
+            // Closed elsewhere under those who wait. They must not have what is the new one's.
+            Err(_) => {
+                descriptor.forget();
+                Self::give_up(&mut self.parked, descriptor, -libc::ECANCELED, &mut self.completed);
+            }
+        }
+    }
+
+    /// Before a descriptor is given away: its events are no business of this driver any more, unless somebody waits.
+    pub(crate) fn releases(&mut self, number: RawFd) {
+        if let Some(descriptor) = self.descriptors.get_mut(number)
+            && descriptor.registration != Registration::None
+            && descriptor.is_idle()
+        {
+            _ = syscalls::epoll_ctl(&self.epoll, libc::EPOLL_CTL_DEL, number, 0, 0);
+            descriptor.forget();
+        }
+    }
+
     pub(crate) fn wait(&mut self, until: Until, out: &mut Vec<Completion>) -> io::Result<()> {
         let before = out.len();
         out.append(&mut self.completed);
@@ -309,12 +343,7 @@ impl Epoll {
                     descriptor.is_dry = descriptor.short_is_dry && descriptor.registration != Registration::None;
                 }
             }
-            // If another file with this number is known, somebody has closed it elsewhere.
-            Op::Accept { .. } if result >= 0 => {
-                if let Some(descriptor) = self.descriptors.get_mut(result) {
-                    descriptor.forget();
-                }
-            }
+            Op::Accept { .. } if result >= 0 => self.adopts(result),
             _ => {}
         }
     }

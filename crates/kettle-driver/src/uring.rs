@@ -12,6 +12,8 @@
 //! has found nothing, and the operation has not completed, it is asked again. Only an operation's own completion says that
 //! its buffers are free.
 //!
+//! A send that answers what came alone does without the ring: a call of its own is cheaper than an `enter` for nothing else.
+//!
 //! With deferred task work the kernel completes nothing unless it is entered with `GETEVENTS`; a flag in shared memory
 //! says when that would help, so a wait that must not sleep and has nothing to submit costs no system call.
 
@@ -21,7 +23,8 @@ mod probe;
 use crate::fork::Origin;
 use crate::kind::Absence;
 use crate::notifier::Bell;
-use crate::op::{Completion, Op, Token};
+use crate::op::{Completion, MOST_BYTES, Op, Submitted, Token};
+use crate::syscalls::checked;
 use crate::tokens::TokenMap;
 use crate::until::Until;
 use io_uring::squeue::Entry;
@@ -58,6 +61,8 @@ pub(crate) struct Uring {
     has_missed: bool,
     /// Whether the bell is being listened to.
     is_listening: bool,
+    /// Whether the last wait brought one completion, and nothing has been sent directly since.
+    is_quiet: bool,
     spin: Duration,
     origin: Origin,
 }
@@ -92,6 +97,7 @@ impl Uring {
             cancelling: TokenMap::default(),
             has_missed: false,
             is_listening: false,
+            is_quiet: false,
             spin,
             origin,
         };
@@ -109,7 +115,13 @@ impl Uring {
     /// # Safety
     ///
     /// [`Driver::submit`](crate::Driver::submit)'s.
-    pub(crate) unsafe fn submit(&mut self, op: &Op, token: Token) {
+    pub(crate) unsafe fn submit(&mut self, op: &Op, token: Token) -> Submitted {
+        if self.is_quiet {
+            // SAFETY: by this function's contract.
+            if let Some(result) = unsafe { self.send_directly(op) } {
+                return Submitted::Done(result);
+            }
+        }
         self.in_flight += 1;
         self.unsubmitted |= entry::mark(op);
         if matches!(op, Op::Accept { .. }) {
@@ -121,6 +133,42 @@ impl Uring {
         }
         // SAFETY: by this function's contract.
         unsafe { self.push(entry::of(op, token)) };
+        Submitted::Pending
+    }
+
+    /// Sends by a system call, once for each wait that brought one completion: the answer to a request that came alone.
+    /// `None` if it is to go by the ring: it is no send, would wait, or must take all bytes and may have to wait for that.
+    ///
+    /// Under load this would lose: there a batch of sends is one call, and by its end the next requests are there.
+    ///
+    /// # Safety
+    ///
+    /// The operation's pointers are valid.
+    unsafe fn send_directly(&mut self, op: &Op) -> Option<i32> {
+        let (Op::Send { fd, flags, .. } | Op::SendMsg { fd, flags, .. }) = *op else { return None };
+        // Nor before what was submitted for this socket.
+        if flags & libc::MSG_WAITALL != 0 || self.unsubmitted & entry::mark_of(fd) != 0 {
+            return None;
+        }
+        self.is_quiet = false;
+        let sent = match *op {
+            Op::Send { buf, len, .. } => {
+                let len = len.min(MOST_BYTES);
+                // SAFETY: there are `len` bytes at `buf`, by this function's contract.
+                unsafe { libc::send(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT) }
+            }
+            Op::SendMsg { msg, .. } => {
+                // SAFETY: the message and what it points to are valid, by this function's contract.
+                unsafe { libc::sendmsg(fd, msg, flags | libc::MSG_DONTWAIT) }
+            }
+            _ => return None,
+        };
+        // At most `MOST_BYTES`.
+        match checked(sent as i32) {
+            Ok(sent) => Some(sent),
+            Err(libc::EAGAIN | libc::EINTR) => None,
+            Err(errno) => Some(-errno),
+        }
     }
 
     pub(crate) fn cancel(&mut self, token: Token) {
@@ -143,7 +191,8 @@ impl Uring {
         self.cancelling = cancelling;
     }
 
-    /// Before a descriptor is closed: what was submitted for it must mean this file, not the next one of that number.
+    /// Before a descriptor is closed or given away: what was submitted for it must mean this file, not the next one of that
+    /// number.
     pub(crate) fn closes(&mut self, fd: RawFd) {
         if self.unsubmitted & entry::mark_of(fd) != 0 {
             self.flush();
@@ -151,6 +200,13 @@ impl Uring {
     }
 
     pub(crate) fn wait(&mut self, until: Until, out: &mut Vec<Completion>) -> io::Result<()> {
+        let before = out.len();
+        let waited = self.collect(until, out);
+        self.is_quiet = out.len() == before + 1;
+        waited
+    }
+
+    fn collect(&mut self, until: Until, out: &mut Vec<Completion>) -> io::Result<()> {
         self.prepare();
         let is_idle = self.is_idle();
         if is_idle && self.reap(out) == Reaped::Some || until == Until::Now {

@@ -5,8 +5,9 @@ mod harness;
 
 use harness::{Loop, *};
 use kettle_driver::Kind;
+use std::fs;
 use std::io::Write;
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 on_both! {
@@ -19,6 +20,11 @@ on_both! {
     what_was_given_away_comes_back
     a_file_that_was_closed_elsewhere_is_closed
     a_tcp_socket_in_place_of_a_dry_one
+    what_is_adopted_is_heard_at_once
+    what_is_adopted_again_is_heard_as_before
+    what_waits_on_a_file_that_has_gone_does_not_get_the_next_one_s_data
+    what_is_released_is_watched_no_more
+    what_is_released_while_somebody_waits_is_still_heard
 }
 
 /// A connected pair whose first end has a number that no other test has.
@@ -220,5 +226,120 @@ fn a_tcp_socket_in_place_of_a_dry_one(kind: Kind) {
         assert_eq!(l.run(recv(&a, &mut buf)), 7);
         l.driver.close(a);
     }
+    l.assert_idle();
+}
+
+/// Whether an epoll of this process has a number in its list.
+fn is_watched(number: RawFd) -> bool {
+    let watched = format!("tfd:{number:>9} ");
+    let epolls = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
+    epolls.flat_map(|epoll| fs::read_to_string(epoll.path())).any(|list| list.contains(&watched))
+}
+
+fn what_is_adopted_is_heard_at_once(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let number = number(780, kind);
+    for _ in 0..3 {
+        let (a, mut b) = pair_at(number);
+        l.driver.adopt(a.as_fd());
+        let mut buf = [0; 8];
+        for _ in 0..2 {
+            let token = l.submit(recv(&a, &mut buf));
+            l.settle();
+            b.write_all(b"x").unwrap();
+            // It never sleeps, so no doubt is ever looked into.
+            l.settle();
+            assert!(l.has(token));
+            assert_eq!(l.result(token), 1);
+        }
+        close(a.into_raw_fd());
+    }
+    l.assert_idle();
+}
+
+fn what_is_adopted_again_is_heard_as_before(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let number = number(820, kind);
+    let (a, mut b) = pair_at(number);
+    receives(&mut l, &a, &b);
+    l.driver.adopt(a.as_fd());
+    let mut buf = [0; 8];
+    let token = l.submit(recv(&a, &mut buf));
+    l.driver.adopt(a.as_fd());
+    l.settle();
+    l.driver.adopt(a.as_fd());
+    assert!(!l.has(token));
+    b.write_all(b"x").unwrap();
+    l.settle();
+    assert!(l.has(token));
+    assert_eq!(l.result(token), 1);
+    l.driver.close(a);
+    l.assert_idle();
+}
+
+fn what_waits_on_a_file_that_has_gone_does_not_get_the_next_one_s_data(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let number = number(860, kind);
+    let (a, b) = pair_at(number);
+    let mut former = [0xaa; 8];
+    let token = l.submit(recv(&a, &mut former));
+    l.settle();
+    close(a.into_raw_fd());
+    let (a, mut peer) = pair_at(number);
+    l.driver.adopt(a.as_fd());
+    l.settle();
+    if kind == Kind::Epoll {
+        assert_eq!(l.result(token), CANCELLED);
+    } else {
+        // It has the old file, which lives for it, and hears that its peer has gone.
+        assert!(!l.has(token));
+        drop(b);
+        assert_eq!(l.result(token), 0);
+    }
+    peer.write_all(b"mine").unwrap();
+    let mut buf = [0; 8];
+    assert_eq!(l.run(recv(&a, &mut buf)), 4);
+    assert_eq!(former, [0xaa; 8]);
+    l.driver.close(a);
+    l.assert_idle();
+}
+
+fn what_is_released_is_watched_no_more(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let number = number(900, kind);
+    let (a, b) = pair_at(number);
+    for _ in 0..2 {
+        receives(&mut l, &a, &b);
+        assert_eq!(is_watched(number), kind == Kind::Epoll);
+        l.driver.release(a.as_fd());
+        assert!(is_open(number) && !is_watched(number));
+    }
+    // What was submitted for it means it, also if the number is another file by then.
+    let mut buf = [0; 8];
+    let token = l.submit(recv(&a, &mut buf));
+    l.driver.release(a.as_fd());
+    close(a.into_raw_fd());
+    let (other, _other) = pair_at(number);
+    if kind == Kind::Uring {
+        (&b).write_all(b"x").unwrap();
+        assert_eq!(l.result(token), 1);
+    } else {
+        l.driver.adopt(other.as_fd());
+        assert_eq!(l.result(token), CANCELLED);
+    }
+    l.assert_idle();
+}
+
+fn what_is_released_while_somebody_waits_is_still_heard(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let number = number(940, kind);
+    let (a, mut b) = pair_at(number);
+    let mut buf = [0; 8];
+    let token = l.submit(recv(&a, &mut buf));
+    l.settle();
+    l.driver.release(a.as_fd());
+    b.write_all(b"x").unwrap();
+    assert_eq!(l.result(token), 1);
+    l.driver.close(a);
     l.assert_idle();
 }

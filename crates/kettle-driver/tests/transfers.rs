@@ -4,7 +4,7 @@
 mod harness;
 
 use harness::{Loop, *};
-use kettle_driver::{Interest, Kind, Op, Until};
+use kettle_driver::{Interest, Kind, Op, Submitted, Token, Until};
 use std::io::{Read, Seek, Write};
 use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -45,6 +45,11 @@ on_both! {
     an_impatient_operation_answers_at_once
     peeked_bytes_stay
     urgent_data_does_not_hide_what_follows
+    the_answer_to_what_came_alone_is_sent_at_once
+    answers_to_what_came_together_are_sent_together
+    what_is_sent_at_once_overtakes_nothing
+    what_can_t_be_sent_at_once_waits
+    what_can_never_be_sent_is_an_error_at_once
 }
 
 fn all_sizes_arrive_intact(kind: Kind) {
@@ -711,5 +716,109 @@ fn urgent_data_does_not_hide_what_follows(kind: Kind) {
         }
         assert_eq!(got, b"beforeafter");
     }
+    l.assert_idle();
+}
+
+/// Submits what completes or fails by itself, and does not wait for it.
+fn submit(l: &mut Loop, op: Op, token: Token) -> Submitted {
+    // SAFETY: what it sends are constants, or live until the end of the test.
+    unsafe { l.driver.submit(op, token) }
+}
+
+fn message(parts: &mut [libc::iovec]) -> libc::msghdr {
+    // SAFETY: all zeros is a valid message.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts.as_mut_ptr();
+    message.msg_iovlen = parts.len();
+    message
+}
+
+fn the_answer_to_what_came_alone_is_sent_at_once(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let (a, mut b) = tcp_pair();
+    let mut buf = [0; 8];
+    for _ in 0..3 {
+        let token = l.submit(recv(&a, &mut buf));
+        l.settle();
+        b.write_all(b"ask").unwrap();
+        assert_eq!(l.result(token), 3);
+        assert_eq!(submit(&mut l, send(&a, b"answer"), Token(1)), Submitted::Done(6));
+        b.read_exact(&mut [0; 6]).unwrap();
+    }
+    let mut parts = [libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: 3 }; 2];
+    let message = message(&mut parts);
+    let gathered = Op::SendMsg { fd: a.as_raw_fd(), msg: &raw const message, flags: libc::MSG_NOSIGNAL };
+    l.run(Op::Nop);
+    assert_eq!(submit(&mut l, gathered, Token(1)), Submitted::Done(6));
+    let mut answer = [0; 6];
+    b.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"askask");
+    l.assert_idle();
+}
+
+fn answers_to_what_came_together_are_sent_together(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let (a, mut b) = tcp_pair();
+    l.settle();
+    let together = [l.submit(Op::Nop), l.submit(Op::Nop)];
+    assert_eq!(together.map(|token| l.result(token)), [0, 0]);
+    let first = l.submit(send(&a, b"tea"));
+    assert_eq!(l.has(first), kind == Kind::Epoll);
+    assert_eq!(l.result(first), 3);
+    // That one came alone. The second one after it is not the answer to it.
+    let (second, third) = (l.submit(send(&a, b"for")), l.submit(send(&a, b"two")));
+    assert!(l.has(second));
+    assert_eq!(l.has(third), kind == Kind::Epoll);
+    assert_eq!([l.result(second), l.result(third)], [3, 3]);
+    let mut all = [0; 9];
+    b.read_exact(&mut all).unwrap();
+    assert_eq!(&all, b"teafortwo");
+    l.assert_idle();
+}
+
+fn what_is_sent_at_once_overtakes_nothing(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let (a, mut b) = tcp_pair();
+    l.run(Op::Nop);
+    // All of it must be sent, which may take its time, so it is not tried at once on uring.
+    let (first, second) = (l.submit(send_all(&a, b"first ")), l.submit(send(&a, b"second")));
+    assert_eq!(l.has(first), kind == Kind::Epoll);
+    assert_eq!([l.result(first), l.result(second)], [6, 6]);
+    let mut all = [0; 12];
+    b.read_exact(&mut all).unwrap();
+    assert_eq!(&all, b"first second");
+    l.assert_idle();
+}
+
+fn what_can_t_be_sent_at_once_waits(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let (mut a, mut b) = unix_pair();
+    a.set_nonblocking(true).unwrap();
+    let mut full = 0;
+    while let Ok(sent) = a.write(&[7; 4096]) {
+        full += sent;
+    }
+    a.set_nonblocking(false).unwrap();
+    l.run(Op::Nop);
+    let last = l.submit(send(&a, b"last"));
+    l.settle();
+    assert!(!l.has(last));
+    let mut all = vec![0; full];
+    b.read_exact(&mut all).unwrap();
+    assert_eq!(l.result(last), 4);
+    b.read_exact(&mut all[..4]).unwrap();
+    assert_eq!(&all[..4], b"last");
+    l.assert_idle();
+}
+
+fn what_can_never_be_sent_is_an_error_at_once(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let (a, b) = unix_pair();
+    drop(b);
+    l.run(Op::Nop);
+    assert_eq!(submit(&mut l, send(&a, b"x"), Token(1)), Submitted::Done(-libc::EPIPE));
+    let (reader, _writer) = pipe();
+    l.run(Op::Nop);
+    assert_eq!(submit(&mut l, send(&reader, b"x"), Token(1)), Submitted::Done(-libc::ENOTSOCK));
     l.assert_idle();
 }

@@ -25,6 +25,7 @@ use kettle_fiber::{StackError, switch};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -34,6 +35,9 @@ use std::{io, process, thread};
 
 /// How many tasks are resumed before the loop looks at the clock.
 const ROUND: usize = 128;
+
+/// How many operations are collected before the kernel hears of them: what has begun is not to wait for all who are ready.
+const BATCH: usize = 32;
 
 /// How long tasks that are always ready keep the loop from asking the kernel.
 const MOST_UNASKED: Duration = Duration::from_micros(100);
@@ -93,6 +97,8 @@ pub(crate) struct Loop {
     asked: Cell<Instant>,
     /// How many operations in a row were done at once.
     unasked: Cell<usize>,
+    /// How many operations have been submitted since the kernel was last asked.
+    begun: Cell<usize>,
 }
 
 /// The current loop, if one runs on this thread.
@@ -144,6 +150,7 @@ impl Loop {
             lists: RefCell::default(),
             asked: Cell::new(Instant::now()),
             unasked: Cell::new(0),
+            begun: Cell::new(0),
         })
     }
 
@@ -194,6 +201,9 @@ impl Loop {
                     return;
                 }
                 self.resume(task);
+                if self.begun.get() >= BATCH {
+                    break;
+                }
             }
             self.attend();
         }
@@ -209,6 +219,9 @@ impl Loop {
                 if is_over() {
                     return;
                 }
+                if self.begun.get() >= BATCH {
+                    break;
+                }
             }
             self.attend();
         }
@@ -223,7 +236,7 @@ impl Loop {
                 true => Until::Now,
                 false => self.until_timer(),
             }
-        } else if self.asked.get().elapsed() >= MOST_UNASKED {
+        } else if self.begun.get() >= BATCH || self.asked.get().elapsed() >= MOST_UNASKED {
             Until::Now
         } else {
             return;
@@ -267,6 +280,7 @@ impl Loop {
         let now = self.now();
         self.asked.set(now);
         self.unasked.set(0);
+        self.begun.set(0);
         let mut expired = self.expired.borrow_mut();
         self.timers.borrow_mut().expire(now, &mut expired);
         for token in expired.drain(..) {
@@ -566,6 +580,7 @@ impl Loop {
                 result
             }
             Submitted::Pending => {
+                self.begun.set(self.begun.get() + 1);
                 self.suspend(task, State::Operating);
                 task.outcome.get()
             }
@@ -597,8 +612,18 @@ impl Loop {
         timed_out
     }
 
+    /// Says that a descriptor comes from elsewhere.
+    pub(crate) fn adopt(&self, fd: BorrowedFd<'_>) {
+        self.driver.borrow_mut().adopt(fd);
+    }
+
+    /// Says that a descriptor is given away.
+    pub(crate) fn release(&self, fd: BorrowedFd<'_>) {
+        self.driver.borrow_mut().release(fd);
+    }
+
     /// Closes a descriptor, of which the driver may know something.
-    pub(crate) fn close(&self, fd: std::os::fd::OwnedFd) {
+    pub(crate) fn close(&self, fd: OwnedFd) {
         self.driver.borrow_mut().close(fd);
     }
 }

@@ -319,7 +319,7 @@ impl fmt::Debug for Sleep {
 /// has no stack. The time begins now. The other one is dropped with this one.
 ///
 /// ```
-/// use kettle_rt::{EventLoop, future, future::wait};
+/// use kettle_rt::{EventLoop, future::{self, wait}};
 /// use std::time::Duration;
 ///
 /// EventLoop::new()?.run(|| {

@@ -62,7 +62,7 @@ pub use future::{in_fiber, spawn_future};
 pub use group::{Task, TaskGroup};
 pub use join::{Builder, JoinHandle, spawn};
 pub use kettle_driver as driver;
-pub use operation::{Outcome, cancelled, checkpoint, close, operate};
+pub use operation::{Outcome, adopt, cancelled, checkpoint, close, operate, release};
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};

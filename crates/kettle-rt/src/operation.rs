@@ -10,7 +10,7 @@ use crate::region;
 use crate::wait;
 use kettle_driver::Op;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 /// How an operation ended.
@@ -107,6 +107,24 @@ pub fn checkpoint() -> Outcome {
         event_loop.pass(task);
     }
     if wait::hears_cancellation(task) { told(task) } else { Outcome::Done(0) }
+}
+
+/// Says that a descriptor comes from elsewhere, and that operations will use it: a driver may know its number from a file that
+/// has been closed elsewhere. Without that they may have to wait some milliseconds for nothing.
+///
+/// Where no event loop runs there is nothing to say it to.
+#[inline]
+pub fn adopt(fd: BorrowedFd<'_>) {
+    if let Some(event_loop) = event_loop::current() {
+        event_loop.adopt(fd);
+    }
+}
+
+/// Says that a descriptor which operations have used is given away. Whoever owns it and does not [`close`] it says so.
+pub fn release(fd: BorrowedFd<'_>) {
+    if let Some(event_loop) = event_loop::current() {
+        event_loop.release(fd);
+    }
 }
 
 /// Closes a descriptor that operations have used. Whoever owns it closes it by this: a driver may keep something for it.

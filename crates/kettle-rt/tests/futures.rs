@@ -1,9 +1,10 @@
 //! Futures and tasks: a task waits for a future, is one, and is waited for by one.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+use kettle_rt::future::{self, wait};
 use kettle_rt::{
-    Cancelled, EventLoop, Reason, cancel_scope, future, in_fiber, now, park, scope, sleep, spawn, spawn_future,
-    timeout, wait, yield_now,
+    Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future, timeout,
+    yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};

@@ -1,8 +1,14 @@
 //! What tasks wait for: time, and each other, from any thread.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
-use kettle_rt::{Builder, EventLoop, current, park, park_timeout, sleep, sleep_until, spawn, yield_now};
+use kettle_rt::driver::Op;
+use kettle_rt::{
+    Builder, EventLoop, Outcome, current, operate, park, park_timeout, sleep, sleep_until, spawn, yield_now,
+};
 use std::cell::{Cell, RefCell};
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -174,4 +180,26 @@ fn outside_of_tasks_all_of_this_is_stds() {
     park();
     park_timeout(Duration::from_millis(1));
     assert_eq!(current().name(), std::thread::current().name());
+}
+
+#[test]
+fn an_operation_does_not_wait_for_all_who_are_ready() {
+    static BYTE: u8 = b'x';
+    let (to, from) = UnixStream::pair().unwrap();
+    from.set_nonblocking(true).unwrap();
+    let (to, from, arrived) = (Rc::new(to), Rc::new(from), Rc::new(Cell::new(0)));
+    run(|| {
+        let tasks = (0..400).map(|number| {
+            let (to, from, arrived) = (Rc::clone(&to), Rc::clone(&from), Rc::clone(&arrived));
+            spawn(move || {
+                let mut buf = [0; 400];
+                arrived.set(arrived.get() + (&*from).read(&mut buf).unwrap_or(0));
+                assert!(arrived.get() + 32 >= number, "{} of the {number} before it", arrived.get());
+                let op = Op::Send { fd: to.as_raw_fd(), buf: &raw const BYTE, len: 1, flags: libc::MSG_NOSIGNAL };
+                // SAFETY: what it points to is static.
+                assert_eq!(unsafe { operate(op, None) }, Outcome::Done(1));
+            })
+        });
+        tasks.collect::<Vec<_>>().into_iter().for_each(|task| task.join().unwrap());
+    });
 }

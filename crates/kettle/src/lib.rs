@@ -24,10 +24,10 @@ pub use kettle_gen::{
     BoxError, BoxGenerator, Error, Generator, SendError, State, Step, TryYielder, Yielder, boxed, generator, local,
     try_generator,
 };
-pub use kettle_rt::future;
+pub use kettle_rt::future::{self, wait};
 pub use kettle_rt::{
     CancelScope, Cancelled, EventLoop, LoopBuilder, Reason, Root, Task, TaskGroup, cancel_scope, deadline, in_fiber,
-    is_cancelled, shield, spawn_future, timeout, wait,
+    is_cancelled, shield, spawn_future, timeout,
 };
 
 /// Runs a function as the first task of an event loop of its own, and gives what it returns: all there is to a program's

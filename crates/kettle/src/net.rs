@@ -43,9 +43,10 @@
 //! `AsFd`, `Into<OwnedFd>` and all their kin are there, as are conversions from and into std's types. Timeouts and the
 //! non-blocking mode are the descriptor's own as well, so they go with it either way; what is changed about them by way of
 //! a borrowed descriptor is not noticed here. A listener that is borrowed may be in non-blocking mode, because an event
-//! loop's driver has put it there; one that is given away by value is in the mode that was asked for. What is given away,
-//! or closed on another thread, leaves a number in the driver's notes: the next socket of this loop that gets that number
-//! may be heard with a delay of some milliseconds, once.
+//! loop's driver has put it there; one that is given away by value is in the mode that was asked for.
+//!
+//! A socket belongs to no loop. One that moves to another thread's loop, and has a number that this loop knows from a socket
+//! closed on a third thread, may be heard there with a delay of some milliseconds, once.
 
 mod address;
 mod options;

@@ -6,13 +6,13 @@ mod sockets;
 
 use child::{alone, descriptors};
 use kettle::net::{TcpListener, TcpStream};
-use kettle::thread;
+use kettle::{EventLoop, thread};
 use sockets::{listener, pair};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::net;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
+use std::{fs, net};
 
 #[test]
 fn sockets_have_std_s_auto_traits() {
@@ -235,4 +235,77 @@ fn a_number_that_was_closed_elsewhere_is_heard_again() {
 #[test]
 fn a_stream_without_options_is_small() {
     assert!(size_of::<TcpStream>() <= 24);
+}
+
+/// Whether an epoll of this process has a number in its list.
+fn is_watched(number: RawFd) -> bool {
+    let watched = format!("tfd:{number:>9} ");
+    let epolls = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
+    epolls.flat_map(|epoll| fs::read_to_string(epoll.path())).any(|list| list.contains(&watched))
+}
+
+/// A number that the loop knows from a stream, which was closed on another thread. It is the lowest one that is free, as
+/// long as the others are there.
+fn left_behind() -> (RawFd, impl Sized) {
+    let (listener, addr) = listener();
+    let mut one = TcpStream::connect(addr).unwrap();
+    let (mut other, _) = listener.accept().unwrap();
+    let reader = thread::spawn(move || {
+        one.read_exact(&mut [0]).unwrap();
+        one
+    });
+    thread::yield_now();
+    other.write_all(b"x").unwrap();
+    let one = reader.join().unwrap();
+    let number = one.as_raw_fd();
+    std::thread::spawn(move || drop(one)).join().unwrap();
+    (number, (listener, other))
+}
+
+#[test]
+fn a_number_that_was_left_behind_is_watched_for_whoever_has_it_next() {
+    alone("a_number_that_was_left_behind_is_watched_for_whoever_has_it_next", || {
+        let mut event_loop = EventLoop::new().unwrap();
+        let is_epoll = event_loop.driver().kind().to_string() == "epoll";
+        event_loop.run(move || {
+            let (listener, addr) = listener();
+            let made: [(&str, fn(&TcpListener, &TcpStream) -> TcpStream); 4] = [
+                ("connect", |listener, _| TcpStream::connect(listener.local_addr().unwrap()).unwrap()),
+                ("accept", |listener, _| listener.accept().unwrap().0),
+                ("try_clone", |_, stream| stream.try_clone().unwrap()),
+                ("from", |_, stream| TcpStream::from(stream.as_fd().try_clone_to_owned().unwrap())),
+            ];
+            let mut all = Vec::new();
+            for (how, make) in made {
+                let existing = TcpStream::connect(addr).unwrap();
+                let (number, others) = left_behind();
+                let stream = make(&listener, &existing);
+                all.push((existing, others));
+                assert_eq!(stream.as_raw_fd(), number, "{how}");
+                thread::spawn(move || (&stream).read(&mut [0]));
+                thread::yield_now();
+                assert_eq!(is_watched(number), is_epoll, "{how}");
+            }
+        });
+    });
+}
+
+#[test]
+fn what_is_given_away_is_watched_no_more() {
+    alone("what_is_given_away_is_watched_no_more", || {
+        kettle::run(|| {
+            let (mut one, mut other) = pair();
+            let reader = thread::spawn(move || {
+                one.read_exact(&mut [0]).unwrap();
+                one
+            });
+            thread::yield_now();
+            other.write_all(b"x").unwrap();
+            let one = reader.join().unwrap();
+            let number = one.as_raw_fd();
+            let one = net::TcpStream::from(one);
+            assert!(!is_watched(number));
+            drop(one);
+        });
+    });
 }

@@ -2,10 +2,10 @@
 //! the first time, and stays.
 //!
 //! A number is not a file. Who closes a descriptor behind the driver's back leaves an entry that says "registered" about
-//! a file that has gone, and the next file with that number would wait for ever. So an entry is doubted (`unproven`)
-//! when an operation parks on the strength of an older registration, until an event helps an operation; doubts that last
-//! are settled by asking the kernel. Events carry the entry's generation, so that those of a former file, which a
-//! duplicate keeps alive, are told apart.
+//! a file that has gone, and the next file with that number would wait for ever. Who takes a descriptor in may say so, and
+//! the entry forgets its file. Where nobody has, it is doubted (`unproven`) when an operation parks on the strength of an
+//! older registration, until an event helps an operation; doubts that last are settled by asking the kernel. Events carry
+//! the entry's generation, so that those of a former file, which a duplicate keeps alive, are told apart.
 #![forbid(unsafe_code)]
 
 use super::attempt::Direction;

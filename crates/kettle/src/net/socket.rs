@@ -9,7 +9,7 @@
 use super::address::Address;
 use super::options::{Options, Patience, Timeout};
 use kettle_rt::driver::{Interest, Op};
-use kettle_rt::{Outcome, cancelled, checkpoint, now, operate};
+use kettle_rt::{Outcome, adopt, cancelled, checkpoint, now, operate, release};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::{self, ManuallyDrop};
 use std::net::SocketAddr;
@@ -33,7 +33,12 @@ pub(super) struct Socket<S: AsFd + Into<OwnedFd>> {
 impl<S: AsFd + Into<OwnedFd>> Socket<S> {
     /// One that was made here: it waits, without end.
     pub(super) fn new(inner: S) -> Self {
-        Self { inner: ManuallyDrop::new(inner), options: OnceLock::new() }
+        Self::with(inner, OnceLock::new())
+    }
+
+    fn with(inner: S, options: OnceLock<Arc<Options>>) -> Self {
+        adopt(inner.as_fd());
+        Self { inner: ManuallyDrop::new(inner), options }
     }
 
     /// One that was somebody else's, with the options that it has.
@@ -53,13 +58,14 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
 
     /// Another handle of the same socket, which std has made.
     pub(super) fn share(&self, inner: S) -> Self {
-        Self { inner: ManuallyDrop::new(inner), options: OnceLock::from(Arc::clone(self.options())) }
+        Self::with(inner, OnceLock::from(Arc::clone(self.options())))
     }
 
     /// Gives it away.
     pub(super) fn into_inner(self) -> S {
         let mut this = ManuallyDrop::new(self);
         drop(mem::take(&mut this.options));
+        release(this.inner.as_fd());
         // SAFETY: neither it nor the socket is used again: `this` is not dropped.
         unsafe { ManuallyDrop::take(&mut this.inner) }
     }
