@@ -1,15 +1,19 @@
 //! Owns the list of chunks: where the stacks of the process lie, so that one is found by any address in it.
 //!
-//! The handler of overflows asks, on any thread, in the middle of anything, and may meet a chunk that its thread is just
-//! changing.
+//! Two ask. The handler of overflows does on any thread, in the middle of anything, and may meet a chunk that its thread is
+//! just changing. A yield that does not run on its coroutine's own stack asks for chunks of its own thread alone, which
+//! nobody changes meanwhile: what it is told is true.
 //!
 //! The unsafe code of this module is following a list that others write.
 
+use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// One chunk of stacks. Nodes are never freed; `start` is 0 in one that is vacant.
 struct Node {
+    /// The thread that has it; see [`this_thread`].
+    owner: AtomicUsize,
     start: AtomicUsize,
     end: AtomicUsize,
     stack_size: AtomicUsize,
@@ -17,6 +21,19 @@ struct Node {
 }
 
 static CHUNKS: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
+
+thread_local! {
+    /// The chunk that this thread has found last: the first one that it looks at.
+    static LAST: Cell<*const Node> = const { Cell::new(ptr::null()) };
+}
+
+/// A number that no other thread has meanwhile.
+///
+/// One that has ended may have had it, and have left chunks: of coroutines that were forgotten. Those stay as they are for
+/// good, and nothing runs on them.
+fn this_thread() -> usize {
+    LAST.with(|last| ptr::from_ref(last).addr())
+}
 
 /// Keeps a chunk in the list.
 #[derive(Debug)]
@@ -54,12 +71,13 @@ fn nodes() -> impl Iterator<Item = &'static Node> {
     })
 }
 
-/// Puts a chunk into the list.
+/// Puts a chunk of this thread into the list.
 pub(crate) fn register(start: usize, len: usize, stack_size: usize) -> Registered {
     for node in nodes() {
         // 1 marks a node that is being filled: no address is below it. A handler that has read the old start may see the
         // new end: it takes a fault in a chunk that has gone for one in this, and says a wrong name.
         if node.start.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            node.owner.store(this_thread(), Ordering::Relaxed);
             node.end.store(start + len, Ordering::Relaxed);
             node.stack_size.store(stack_size, Ordering::Relaxed);
             node.start.store(start, Ordering::Release);
@@ -67,6 +85,7 @@ pub(crate) fn register(start: usize, len: usize, stack_size: usize) -> Registere
         }
     }
     let node = Box::leak(Box::new(Node {
+        owner: this_thread().into(),
         start: start.into(),
         end: (start + len).into(),
         stack_size: stack_size.into(),
@@ -84,6 +103,7 @@ pub(crate) fn register(start: usize, len: usize, stack_size: usize) -> Registere
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        self.0.owner.store(0, Ordering::Relaxed);
         self.0.end.store(0, Ordering::Relaxed);
         self.0.start.store(0, Ordering::Release);
     }
@@ -92,4 +112,23 @@ impl Drop for Registered {
 /// The stack that an address lies in, of any thread: its lowest address and its size.
 pub(crate) fn find(address: usize) -> Option<(usize, usize)> {
     nodes().find_map(|node| node.stack_of(address))
+}
+
+/// The same, if it is one of this thread's.
+pub(crate) fn find_own(address: usize) -> Option<(usize, usize)> {
+    let this_thread = this_thread();
+    // A node that has this thread's number was written by this thread, and is by no other.
+    let stack_of = |node: &Node| match node.owner.load(Ordering::Relaxed) == this_thread {
+        true => node.stack_of(address),
+        false => None,
+    };
+    // SAFETY: nodes are never freed.
+    let last = unsafe { LAST.get().as_ref() };
+    last.and_then(stack_of).or_else(|| {
+        nodes().find_map(|node| {
+            let found = stack_of(node)?;
+            LAST.set(node);
+            Some(found)
+        })
+    })
 }
