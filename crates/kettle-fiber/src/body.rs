@@ -128,6 +128,8 @@ impl<Y, S, R> FiberBody<Y, S, R> {
         let exchange = NonNull::new(exchange).expect("invariant: a stack does not lie at address 0");
         // SAFETY: there is room for it: on the stack, of which nothing is used yet, or in a box.
         unsafe { exchange.write(Exchange::new(entry::<Y, S, R, F>, stack.place())) };
+        // SAFETY: the exchange is there until the body has ended; then nothing runs on the stack any more.
+        unsafe { stack.lead_back_by(Link::resumer_of(exchange.as_ptr().cast())) };
         let captured = stack.at::<F>((top - size_of::<F>()) & !15);
         // SAFETY: `new` has looked at size and alignment; nothing else is there.
         unsafe { captured.write(body) };

@@ -11,7 +11,7 @@
 //! The unsafe code of this module is using the places by those words, and leaving the body.
 
 use crate::link::{Entry, Link};
-use crate::stack::Place;
+use crate::stack::{self, Place};
 use crate::switch;
 use kettle_gen::{Error, Frame, Input, SendError};
 use std::any::Any;
@@ -88,6 +88,8 @@ impl Brings {
 #[repr(C)]
 pub(crate) struct Exchange<Y, S> {
     link: Link,
+    /// The body's stack. Each pause looks where it is, so this is near the link.
+    place: Place,
     value: UnsafeCell<MaybeUninit<Y>>,
     sent: UnsafeCell<MaybeUninit<S>>,
     thrown: Cell<Option<Error>>,
@@ -98,8 +100,6 @@ pub(crate) struct Exchange<Y, S> {
     in_panic: Cell<bool>,
     /// The unwinding that drops the body.
     unwinding: Cell<Flight>,
-    /// The body's stack.
-    place: Place,
 }
 
 /// What a body hands out now and then.
@@ -134,6 +134,7 @@ impl<Y, S> Exchange<Y, S> {
         link.lie_on(place);
         Self {
             link,
+            place,
             value: UnsafeCell::new(MaybeUninit::uninit()),
             sent: UnsafeCell::new(MaybeUninit::uninit()),
             thrown: Cell::new(None),
@@ -141,7 +142,6 @@ impl<Y, S> Exchange<Y, S> {
             ended: Cell::new(ptr::null()),
             in_panic: Cell::new(false),
             unwinding: Cell::default(),
-            place,
         }
     }
 
@@ -232,32 +232,61 @@ impl<Y, S> Exchange<Y, S> {
     }
 
     /// Whether this runs on the body's own stack, and not on that of a coroutine that the body runs.
+    #[inline(always)]
     pub(crate) fn is_on_top(&self) -> bool {
-        self.place.contains(stack_pointer())
+        // In this order the place's words are not fetched into registers of their own.
+        let at = stack_pointer();
+        self.place.contains(at)
+    }
+
+    /// Panics unless this runs on the body's stack, or on that of a coroutine which the body has resumed, itself or through
+    /// others: only then is whoever resumed the body waiting for what runs now (SAFETY.md, "Why a switch finds its way").
+    #[inline(always)]
+    fn check_stack(&self) {
+        if !self.is_on_top() {
+            self.check_way();
+        }
+    }
+
+    /// The same off the body's own stack: goes outwards, from each coroutine to its resumer, and must come to the body
+    /// before it comes to a task, or to the thread.
+    #[cold]
+    #[inline(never)]
+    fn check_way(&self) {
+        let mut at = stack_pointer();
+        while !self.place.contains(at) {
+            // SAFETY: this function's own, or that of a resumer whose coroutine is being resumed: the last one's.
+            let Some(resumer) = (unsafe { stack::resumer_of(at) }) else {
+                panic!("yield from another task than the coroutine runs in, or from a stack that is not the library's");
+            };
+            at = resumer;
+        }
     }
 
     /// Hands out a value and pauses until the next resume.
     ///
-    /// # Safety
+    /// # Panics
     ///
-    /// Called by the body, on its own stack or on one of a coroutine that it runs.
+    /// If this runs neither on the body's own stack nor on one of a coroutine that it runs.
     #[inline(always)]
-    pub(crate) unsafe fn pause_with_value(&self, value: Y, pause: Pause) -> Brings {
-        // SAFETY: the place is not lent out: it is the body's turn. What was in it has been taken.
+    pub(crate) fn pause_with_value(&self, value: Y, pause: Pause) -> Brings {
+        self.check_stack();
+        // SAFETY: the place is not lent out: the body runs, so it is its turn. What was in it has been taken.
         let place = unsafe { &mut *self.value.get() };
         place.write(value);
-        // SAFETY: the obligation is passed on.
+        // SAFETY: the stack has been looked at.
         Brings::of(unsafe { switch::suspend(self.link(), pause.word()) })
     }
 
     /// The same with something else.
     ///
-    /// # Safety
+    /// # Panics
     ///
-    /// As of `pause_with_value`.
-    pub(crate) unsafe fn pause_with_rare(&self, rare: Rare<Y, S>, pause: Pause) -> Brings {
+    /// As `pause_with_value`.
+    pub(crate) fn pause_with_rare(&self, rare: Rare<Y, S>, pause: Pause) -> Brings {
+        self.check_stack();
         self.rare.set(Some(rare));
-        // SAFETY: the obligation is passed on.
+        // SAFETY: the stack has been looked at.
         Brings::of(unsafe { switch::suspend(self.link(), pause.word()) })
     }
 

@@ -31,7 +31,7 @@
 //!
 //! # Modules, in reading order
 //!
-//! System calls (`memory`), sizes (`class`), overflows (`overflow`), the stacks of one size (`slab`) and of a thread
+//! System calls (`memory`), sizes (`class`), where stacks lie (`chunks`), overflows (`overflow`), the stacks of one size (`slab`) and of a thread
 //! ([`pool`]), one stack ([`stack`]); how a stack is left for another one ([`link`], [`switch`]); how body and resumer
 //! meet (`exchange`, `yielder`); the body (`body`), its owners (`coroutine`, `scoped`) and makers (`builder`).
 //!
@@ -47,6 +47,7 @@ compile_error!("kettle-fiber is for Linux on x86_64 and aarch64");
 
 mod memory;
 mod class;
+mod chunks;
 mod overflow;
 mod slab;
 pub mod pool;

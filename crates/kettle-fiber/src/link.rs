@@ -43,6 +43,13 @@ impl Link {
         }
     }
 
+    /// Where the resumer's stack pointer lies, of the link at an address.
+    #[inline]
+    pub(crate) fn resumer_of(link: *const Self) -> *const Cell<StackPointer> {
+        // It is the first field.
+        link.cast()
+    }
+
     /// Says where the coroutine's stack lies, before its first resume: the address sanitizer wants to know.
     #[inline]
     pub fn lie_on(&self, place: Place) {

@@ -7,93 +7,20 @@
 //! The handler may interrupt anything, so all that it reads is atomic or written before the stack is first used.
 //! It is installed when the first stack is made: a guard without a handler would be a bare SIGSEGV.
 
+use crate::chunks;
 use crate::memory;
 use std::cell::Cell;
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// What a stack's header says to this module: what its user is (`coroutine`, `task`), and its name's bytes. Lies at an
 /// address that the chunk's owner computes.
 pub(crate) type FindName = unsafe fn(slot: usize, size: usize) -> (&'static str, Option<&'static [u8]>);
 
-/// One chunk of stacks. Nodes are never freed; `start` is 0 in one that is vacant.
-struct Node {
-    start: AtomicUsize,
-    end: AtomicUsize,
-    stack_size: AtomicUsize,
-    next: *const Node,
-}
-
-static CHUNKS: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
-
-/// Keeps a chunk known to the handler.
-#[derive(Debug)]
-pub(crate) struct Registered(&'static Node);
-
-// The node is a handful of atomics.
-impl std::fmt::Debug for Node {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("start", &self.start).finish_non_exhaustive()
-    }
-}
-
-// SAFETY: `next` is set before the node is published and never changes; all else is atomic.
-unsafe impl Sync for Node {}
-
-/// Makes a chunk of stacks known to the handler, and installs the handler if it is the first.
-pub(crate) fn register(start: usize, len: usize, stack_size: usize, find_name: FindName) -> Registered {
-    install(find_name);
-    let mut at: *const Node = CHUNKS.load(Ordering::Acquire);
-    // SAFETY: nodes are never freed.
-    while let Some(node) = unsafe { at.as_ref() } {
-        // 1 marks a node that is being filled: no address is below it. A handler that has read the old start may see the
-        // new end: it takes a fault in a chunk that has gone for one in this, and says a wrong name.
-        if node.start.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-            node.end.store(start + len, Ordering::Relaxed);
-            node.stack_size.store(stack_size, Ordering::Relaxed);
-            node.start.store(start, Ordering::Release);
-            return Registered(node);
-        }
-        at = node.next;
-    }
-    let node = Box::leak(Box::new(Node {
-        start: start.into(),
-        end: (start + len).into(),
-        stack_size: stack_size.into(),
-        next: ptr::null(),
-    }));
-    let mut head = CHUNKS.load(Ordering::Relaxed);
-    loop {
-        node.next = head;
-        match CHUNKS.compare_exchange_weak(head, node, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return Registered(node),
-            Err(now) => head = now,
-        }
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.0.end.store(0, Ordering::Relaxed);
-        self.0.start.store(0, Ordering::Release);
-    }
-}
-
 /// The stack whose guard page an address lies in: its lowest address and its size.
 fn overflowed(address: usize) -> Option<(usize, usize)> {
-    let mut at: *const Node = CHUNKS.load(Ordering::Acquire);
-    // SAFETY: nodes are never freed.
-    while let Some(node) = unsafe { at.as_ref() } {
-        let start = node.start.load(Ordering::Acquire);
-        if start > 1 && (start..node.end.load(Ordering::Relaxed)).contains(&address) {
-            let size = node.stack_size.load(Ordering::Relaxed);
-            let slot = start + (address - start) / size * size;
-            return (address - slot < memory::page()).then_some((slot, size));
-        }
-        at = node.next;
-    }
-    None
+    chunks::find(address).filter(|&(slot, _)| address - slot < memory::page())
 }
 
 /// The handlers that were there before: for SIGSEGV and SIGBUS. Set once, before ours is installed, and kept for good.
@@ -101,7 +28,8 @@ static PREVIOUS: [AtomicPtr<libc::sigaction>; 2] = [const { AtomicPtr::new(ptr::
 static FIND_NAME: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-fn install(find_name: FindName) {
+/// Installs the handler, if this is the first time, and sees to the thread's alternate signal stack.
+pub(crate) fn install(find_name: FindName) {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         // The handler must not be the first to ask for it.

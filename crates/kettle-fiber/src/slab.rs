@@ -14,9 +14,10 @@
 //! Memory stays mapped while any stack is in use, also by a coroutine that outlives its thread's pool or was forgotten:
 //! each holds the slab.
 
+use crate::chunks::{self, Registered};
 use crate::class::{Class, Reason};
 use crate::memory::{self, Reservation};
-use crate::overflow::{self, FindName, Registered};
+use crate::overflow::{self, FindName};
 use std::cell::{Cell, RefCell};
 
 /// No chunk reserves more than this, unless one stack does.
@@ -164,7 +165,8 @@ impl Slab {
         loop {
             match Reservation::new(stacks * size, size) {
                 Ok(memory) => {
-                    let registered = overflow::register(memory.start(), memory.len(), size, self.find_name);
+                    overflow::install(self.find_name);
+                    let registered = chunks::register(memory.start(), memory.len(), size);
                     return Ok(Chunk { _registered: registered, memory });
                 }
                 Err(_) if stacks > 1 => stacks /= 2,

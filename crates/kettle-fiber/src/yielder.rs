@@ -4,7 +4,7 @@
 //!
 //! The unsafe code of this module is finding the exchange behind a yielder.
 
-use crate::exchange::{Brings, Exchange, Pause, Rare};
+use crate::exchange::{Exchange, Pause, Rare};
 use kettle_gen::delegate::Delegate;
 use kettle_gen::{Error, Generator, Input, SendError};
 use std::cell::UnsafeCell;
@@ -20,6 +20,14 @@ use std::ptr;
 /// While the body unwinds it can't pause any more: then [`yield_`](Self::yield_) drops the value and gives `None`, and
 /// [`try_yield`](Self::try_yield) is told to end. (A body that was resumed by a destructor in the middle of a panic, and
 /// panics itself, can't be told from one that doesn't: it must not yield in destructors.)
+///
+/// It may be used on the stack of a coroutine that the body has resumed: then both pause there.
+///
+/// # Panics
+///
+/// All of its functions panic in a task that the body has spawned, or the root of an event loop that it runs, and in what
+/// such a task resumes: whoever resumed the coroutine does not wait for those. So they do on a stack that was made by
+/// other means.
 // As that of a stackless body it is a reference with nothing behind it: the address says which coroutine it is.
 pub struct Yielder<Y, S = ()> {
     /// It stays on its thread.
@@ -53,17 +61,6 @@ impl<Y, S> Yielder<Y, S> {
         unsafe { &*exchange }
     }
 
-    #[inline(always)]
-    fn pause_with_value(&mut self, value: Y, pause: Pause) -> Brings {
-        // SAFETY: who has the yielder runs in the body, which is being resumed (SAFETY.md, "Why a switch finds its way").
-        unsafe { self.exchange().pause_with_value(value, pause) }
-    }
-
-    fn pause_with_rare(&mut self, rare: Rare<Y, S>, pause: Pause) -> Brings {
-        // SAFETY: who has the yielder runs in the body, which is being resumed (SAFETY.md, "Why a switch finds its way").
-        unsafe { self.exchange().pause_with_rare(rare, pause) }
-    }
-
     /// Hands out a value and pauses. Gives `Some(value)` if the coroutine is resumed by `send`, else `None`.
     ///
     /// An error that is thrown here passes through: the body is unwound.
@@ -84,7 +81,7 @@ impl<Y, S> Yielder<Y, S> {
         if self.exchange().unwinds() {
             return None;
         }
-        let brings = self.pause_with_value(value, Pause::VALUE);
+        let brings = self.exchange().pause_with_value(value, Pause::VALUE);
         self.exchange().take_sent(brings)
     }
 
@@ -100,7 +97,7 @@ impl<Y, S> Yielder<Y, S> {
         if self.exchange().unwinds() {
             return Err(Error::exit());
         }
-        let brings = self.pause_with_value(value, Pause::VALUE_CATCHES);
+        let brings = self.exchange().pause_with_value(value, Pause::VALUE_CATCHES);
         match self.exchange().take(brings) {
             Input::Next => Ok(None),
             Input::Send(value) => Ok(Some(value)),
@@ -117,7 +114,7 @@ impl<Y, S> Yielder<Y, S> {
     /// # Panics
     ///
     /// If the body is unwinding: it can't wait for a result then. If it is called on the stack of another coroutine that
-    /// this body runs.
+    /// this body runs, or in another task.
     pub fn yield_from<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G) -> G::Return {
         assert!(!self.exchange().unwinds(), "delegate from a body that is unwinding: it can't pause any more");
         match self.delegate(inner, Pause::RARE) {
@@ -137,7 +134,7 @@ impl<Y, S> Yielder<Y, S> {
     ///
     /// # Panics
     ///
-    /// If it is called on the stack of another coroutine that this body runs.
+    /// If it is called on the stack of another coroutine that this body runs, or in another task.
     pub fn try_yield_from<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G) -> Result<G::Return, Error> {
         if self.exchange().unwinds() {
             return Err(Error::exit());
@@ -148,12 +145,15 @@ impl<Y, S> Yielder<Y, S> {
     fn delegate<G: Generator<Yield = Y, Send = S>>(&mut self, inner: G, pause: Pause) -> Result<G::Return, Error> {
         // A delegate may borrow the yielder of a coroutine that this body runs. That one is half-way while it runs the
         // code which delegates, and must not be spoken through meanwhile.
-        assert!(self.exchange().is_on_top(), "delegate from the stack of an inner coroutine: use its own yielder");
+        assert!(
+            self.exchange().is_on_top(),
+            "delegate from the stack of an inner coroutine or of another task: use a yielder of its own"
+        );
         let delegate: Delegate<'_, Y, S, G::Return> = inner.into_delegate().into_inner();
         // SAFETY: 1. `delegate` lies on this stack: the function that holds it does not go on before the delegate has
         // ended, and unwinding drops it. 2. A coroutine stays on its thread, and with it its chain.
         let frame = unsafe { delegate.frame() };
-        let brings = self.pause_with_rare(Rare::Delegated(frame), pause);
+        let brings = self.exchange().pause_with_rare(Rare::Delegated(frame), pause);
         match self.exchange().take(brings) {
             Input::Throw(error) => Err(error),
             _ => Ok(delegate.take_result().expect("invariant: a delegator is resumed when its delegate has ended")),
@@ -171,7 +171,7 @@ impl<Y, S> Yielder<Y, S> {
             }
             if let Some(value) = self.yield_(value) {
                 let error = SendError::new(Error::no_send(), Some(value));
-                self.pause_with_rare(Rare::Raised(error), Pause::RARE);
+                self.exchange().pause_with_rare(Rare::Raised(error), Pause::RARE);
                 self.exchange().unwind();
             }
         }

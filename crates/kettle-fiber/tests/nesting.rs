@@ -118,6 +118,63 @@ fn an_inner_body_that_swallows_the_outer_ones_unwinding_only_delays_it() {
     assert_eq!(*notes.borrow(), ["swallowed", "outer"]);
 }
 
+#[test]
+fn a_yield_finds_its_way_out_of_stacks_of_all_sizes() {
+    // Its exchange does not fit on a stack.
+    type Large = [u64; 100];
+    let body = |outer: &mut Yielder<Large>| {
+        for size in (16..=22).chain((16..=22).rev()) {
+            let body = |_: &mut Yielder<Large>| {
+                let body = |_: &mut Yielder<()>| _ = outer.yield_([size; 100]);
+                let other = Builder::new().stack_size(1 << (38 - size));
+                other.scoped(body, |co| co.for_each(drop)).map_err(drop).unwrap();
+            };
+            Builder::new().stack_size(1 << size).scoped(body, |co| co.for_each(drop)).map_err(drop).unwrap();
+        }
+    };
+    let mut co = roomy().coroutine(body).map_err(drop).unwrap();
+    for size in (16..=22).chain((16..=22).rev()) {
+        assert_eq!(co.next(), Some([size; 100]));
+    }
+    assert_eq!(co.next(), None);
+}
+
+#[test]
+fn a_yield_finds_its_way_among_many_stacks() {
+    let mut all: Vec<_> = (0..2_000)
+        .map(|_| {
+            coroutine(|outer: &mut Yielder<u32>| {
+                scoped(|_: &mut Yielder<u32>| (0..3).for_each(|n| _ = outer.yield_(n)), |co| co.for_each(drop));
+            })
+        })
+        .collect();
+    for n in 0..3 {
+        assert!(all.iter_mut().all(|co| co.next() == Some(n)));
+    }
+    assert!(all.iter_mut().all(|co| co.next().is_none()));
+}
+
+#[test]
+fn a_thread_locals_destructor_resumes_coroutines_within_coroutines() {
+    struct Resumes(Option<kettle_fiber::Coroutine<u32>>);
+    impl Drop for Resumes {
+        fn drop(&mut self) {
+            assert_eq!(self.0.take().unwrap().collect::<Vec<_>>(), [1, 2]);
+        }
+    }
+    thread_local!(static LATE: RefCell<Resumes> = const { RefCell::new(Resumes(None)) });
+    let late = || {
+        // It goes after the pool: what was first used later is destroyed earlier.
+        LATE.with_borrow_mut(|late| late.0 = None);
+        let co = coroutine(|outer: &mut Yielder<u32>| {
+            outer.yield_(1);
+            scoped(|_: &mut Yielder<u32>| _ = outer.yield_(2), |co| co.for_each(drop));
+        });
+        LATE.with_borrow_mut(|late| late.0 = Some(co));
+    };
+    std::thread::spawn(late).join().unwrap();
+}
+
 /// A panic that prints a backtrace does not fit on the smallest stack.
 fn roomy() -> Builder {
     Builder::new().stack_size(256 * 1024)

@@ -2,9 +2,13 @@
 //! what lies on both stacks when a signal comes at any instruction of it.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
-use kettle_fiber::{Builder, Coroutine, Yielder, coroutine};
+use kettle_fiber::link::Link;
+use kettle_fiber::stack::Stacks;
+use kettle_fiber::{Builder, Coroutine, Yielder, coroutine, switch};
 use kettle_gen::{Generator, Step};
+use std::cell::Cell;
 use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Keeps more values alive across each pause than there are registers, of both kinds.
@@ -139,4 +143,74 @@ fn a_signal_at_any_instruction_of_a_switch_harms_nobody() {
     assert_eq!(wrong, 0);
     // Some sixty instructions each way and back, in the fastest build.
     assert!(SIGNALS.load(Ordering::Relaxed) > 200 * 40);
+}
+
+thread_local! {
+    /// What the function below calls.
+    static WORK: Cell<*mut dyn FnMut()> = const { Cell::new(std::ptr::null_mut::<fn()>()) };
+}
+
+/// The first function of a stack that a runtime has made.
+unsafe extern "C" fn works(_: usize, link: *const Link, _: *mut ()) -> ! {
+    // SAFETY: this is the first function.
+    unsafe { switch::begin(link) };
+    // SAFETY: `on_stack` has put it there and waits.
+    unsafe { (*WORK.get())() };
+    // SAFETY: nothing is left.
+    unsafe { switch::end(link, 0) }
+}
+
+/// Calls a function that does not panic on a stack with such a top.
+fn on_stack(top: *mut (), lies_on: impl FnOnce(&Link), mut work: impl FnMut()) {
+    let link = Link::new(works);
+    lies_on(&link);
+    let work: *mut (dyn FnMut() + '_) = &raw mut work;
+    // SAFETY: it is called before this returns.
+    WORK.set(unsafe { std::mem::transmute::<*mut (dyn FnMut() + '_), *mut (dyn FnMut() + 'static)>(work) });
+    // SAFETY: callers hand over the top of an unused stack.
+    let stack_pointer = unsafe { switch::prepare(top) };
+    // SAFETY: just prepared; the link is new.
+    unsafe { switch::resume(stack_pointer, &raw const link, 0) };
+}
+
+fn is_refused(y: &mut Yielder<u64>) -> bool {
+    let panic = catch_unwind(AssertUnwindSafe(|| y.yield_(1))).unwrap_err();
+    panic.downcast_ref::<&str>().is_some_and(|words| words.starts_with("yield from another task"))
+}
+
+#[test]
+fn a_yield_does_not_pass_a_stack_that_is_no_coroutines() {
+    let body = |y: &mut Yielder<u64>| {
+        let stack = Stacks::of_size(256 * 1024).unwrap().take("task", None).unwrap();
+        let mut refused = 0;
+        let top = std::ptr::with_exposed_provenance_mut(stack.top());
+        on_stack(top, |link| link.lie_on(stack.place()), || refused += u64::from(is_refused(y)));
+        // Nor what is resumed there.
+        on_stack(
+            top,
+            |link| link.lie_on(stack.place()),
+            || {
+                let body = |_: &mut Yielder<u64>| refused += u64::from(is_refused(y));
+                let roomy = Builder::new().stack_size(256 * 1024);
+                roomy.scoped(body, |co| co.for_each(drop)).map_err(drop).unwrap();
+            },
+        );
+        y.yield_(refused);
+    };
+    let mut co = Builder::new().stack_size(256 * 1024).coroutine(body).unwrap();
+    assert_eq!(co.next(), Some(2));
+}
+
+/// The address sanitizer would have to be told where that stack lies.
+#[cfg(not(kettle_asan))]
+#[test]
+fn a_yield_does_not_pass_a_stack_that_came_from_elsewhere() {
+    let body = |y: &mut Yielder<u64>| {
+        let mut memory = vec![0_u128; 16 * 1024];
+        let mut refused = 0;
+        on_stack(memory.as_mut_ptr_range().end.cast(), |_| (), || refused += u64::from(is_refused(y)));
+        y.yield_(refused);
+    };
+    let mut co = Builder::new().stack_size(256 * 1024).coroutine(body).unwrap();
+    assert_eq!(co.next(), Some(1));
 }

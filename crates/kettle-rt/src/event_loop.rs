@@ -363,7 +363,7 @@ impl Loop {
         self.current.set(Some(task));
         // SAFETY: 1. prepared by `start`, or left by the last resume. 2. The link is the header's, which stays; the task has
         // not ended. 3. A loop stays on its thread.
-        let (word, stack_pointer) = unsafe { switch::resume(task.stack_pointer.get(), &raw const task.link, 0) };
+        let (word, stack_pointer) = unsafe { switch::resume(task.stack_pointer.get(), task.link(), 0) };
         self.current.set(None);
         if word == ENDED {
             self.end(task);
@@ -394,7 +394,7 @@ impl Loop {
         };
         task.link.lie_on(stack.place());
         // SAFETY: the stack is unused, and its top a multiple of 16.
-        task.stack_pointer.set(unsafe { switch::prepare(ptr::without_provenance_mut(stack.top())) });
+        task.stack_pointer.set(unsafe { switch::prepare(ptr::with_exposed_provenance_mut(stack.top())) });
         task.stack.set(Some(stack));
         Ok(())
     }
@@ -562,7 +562,7 @@ impl Loop {
         }
         // SAFETY: this runs in the current task, on its stack or on one of a coroutine that it has resumed: `task` gives no
         // other, and a loop is not `Send`.
-        unsafe { switch::suspend(&raw const task.link, 0) };
+        unsafe { switch::suspend(task.link(), 0) };
     }
 
     /// Submits an operation, and suspends until it has completed. Gives its result.

@@ -234,6 +234,12 @@ impl TaskRef {
         self.0
     }
 
+    /// The task's link: by a pointer that reaches all of the task, for its first function makes a `TaskRef` of it.
+    #[inline]
+    pub(crate) fn link(self) -> *const Link {
+        self.0.as_ptr().cast()
+    }
+
     /// One more owner.
     #[inline]
     pub(crate) fn share(self) {
