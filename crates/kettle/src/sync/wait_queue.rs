@@ -78,7 +78,12 @@ pub(crate) enum Ended<'a, Q, T> {
     /// same, and who does not want it any more passes it on.
     Notified { payload: T, woken: Woken },
     /// By time or cancellation. It is out of the queue, as of the same moment as what is done under this guard.
-    GaveUp { payload: T, woken: Woken, guard: LockGuard<'a, Q> },
+    GaveUp {
+        #[allow(dead_code, reason = "a lock has no use for it; who sends gets back what nobody took")]
+        payload: T,
+        woken: Woken,
+        guard: LockGuard<'a, Q>,
+    },
 }
 
 /// Who was taken out of a queue, and is woken when this is dropped. Until then the payload is at hand.
@@ -99,6 +104,11 @@ impl<T> Node<T> {
             is_queued: Cell::new(false),
             payload: UnsafeCell::new(payload),
         }
+    }
+
+    /// Whether it blocks its thread, for there is no task to suspend.
+    pub(crate) fn blocks_thread(&self) -> bool {
+        self.waiter.blocks_thread()
     }
 
     /// It goes to the front: for who has waited before, and for who keeps a whole thread waiting, others in the queue
