@@ -137,8 +137,11 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     #[inline]
     #[track_caller]
     pub fn force(this: &Self) -> &T {
-        // SAFETY: this is the one function of the `Once`, and nobody looks before it has been done.
-        this.once.call_once(|| unsafe { &mut *this.content.get() }.compute());
+        // std's text, which tests and logs may look for.
+        this.once.call_once_or_panic("LazyLock instance has previously been poisoned", || {
+            // SAFETY: this is the one function of the `Once`, and nobody looks before it has been done.
+            unsafe { &mut *this.content.get() }.compute();
+        });
         Self::get(this).expect("invariant: what has been computed is there")
     }
 

@@ -84,11 +84,14 @@ impl fmt::Debug for OnceState {
 }
 
 /// What a caller makes of it if a function has unwound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum IfPoisoned {
-    Panic,
+    /// With this text. It is std's, which tests and logs may look for.
+    Panic(&'static str),
     GoOn,
 }
+
+const POISONED_ONCE: &str = "Once instance has previously been poisoned";
 
 #[allow(clippy::new_without_default, reason = "std's has none")]
 impl Once {
@@ -129,9 +132,16 @@ impl Once {
     #[inline]
     #[track_caller]
     pub fn call_once<F: FnOnce()>(&self, f: F) {
+        self.call_once_or_panic(POISONED_ONCE, f);
+    }
+
+    /// The same with a text of its own.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn call_once_or_panic<F: FnOnce()>(&self, text: &'static str, f: F) {
         if !self.is_completed() {
             let mut f = Some(f);
-            self.call(IfPoisoned::Panic, &mut |_| f.take().map_or((), |f| f()));
+            self.call(IfPoisoned::Panic(text), &mut |_| f.take().map_or((), |f| f()));
         }
     }
 
@@ -201,7 +211,7 @@ impl Once {
     #[track_caller]
     pub fn wait(&self) {
         if !self.is_completed() {
-            self.wait_until_done(IfPoisoned::Panic);
+            self.wait_until_done(IfPoisoned::Panic(POISONED_ONCE));
         }
     }
 
@@ -232,9 +242,9 @@ impl Once {
             let mut callers = self.callers.lock();
             match self.state.load(Ordering::Acquire) {
                 DONE => return,
-                POISONED if if_poisoned == IfPoisoned::Panic => {
+                POISONED if let IfPoisoned::Panic(text) = if_poisoned => {
                     drop(callers);
-                    panic!("call a `Once` that is poisoned: the function of an earlier call has unwound");
+                    panic!("{text}");
                 }
                 RUNNING => self.wait_for_change(callers, &mut patience),
                 state => {
@@ -258,9 +268,9 @@ impl Once {
             let callers = self.callers.lock();
             match self.state.load(Ordering::Acquire) {
                 DONE => return,
-                POISONED if if_poisoned == IfPoisoned::Panic => {
+                POISONED if let IfPoisoned::Panic(text) = if_poisoned => {
                     drop(callers);
-                    panic!("wait for a `Once` that is poisoned: the function of an earlier call has unwound");
+                    panic!("{text}");
                 }
                 _ => self.wait_for_change(callers, &mut patience),
             }
