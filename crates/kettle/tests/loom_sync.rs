@@ -41,9 +41,14 @@ impl Watched {
 
 /// Runs a function as a task that has been cancelled. Whether it was unwound.
 fn cancelled(f: impl FnOnce()) -> bool {
-    model::set_cancelled(true);
+    cancelled_after(0, f)
+}
+
+/// The same, cancelled when it has waited so many times.
+fn cancelled_after(waits: usize, f: impl FnOnce()) -> bool {
+    model::cancel_after(waits);
     let unwound = catch_unwind(AssertUnwindSafe(f)).is_err();
-    model::set_cancelled(false);
+    model::cancel_after(usize::MAX);
     unwound
 }
 
@@ -92,6 +97,21 @@ fn who_gives_up_waiting_for_a_mutex_takes_nobody_s_turn() {
         let gave_up = gives_up.join().unwrap();
         waits.join().unwrap();
         assert_eq!(mutex.try_lock().unwrap().get(), if gave_up { 2 } else { 3 });
+    });
+}
+
+#[test]
+fn a_mutex_that_was_handed_to_who_gives_up_goes_to_the_next() {
+    check(|| {
+        let mutex = Arc::new(Mutex::new(Watched::new()));
+        let gives_up = thread::spawn({
+            let mutex = Arc::clone(&mutex);
+            // Woken in vain once, it is handed the mutex the next time.
+            move || cancelled_after(1, || mutex.lock().unwrap().add())
+        });
+        (0..3).for_each(|_| mutex.lock().unwrap().add());
+        let gave_up = gives_up.join().unwrap();
+        assert_eq!(mutex.try_lock().unwrap().get(), if gave_up { 3 } else { 4 });
     });
 }
 
@@ -235,6 +255,26 @@ fn permits_go_to_who_came_first_and_come_back() {
         });
         drop(permits.acquire(1).unwrap());
         wants_two.join().unwrap();
+        gives_up.join().unwrap();
+        assert_eq!(permits.available_permits(), 2);
+    });
+}
+
+#[test]
+fn who_gives_up_waiting_for_permits_lets_those_go_who_want_fewer() {
+    check(|| {
+        let permits = Arc::new(Semaphore::new(2));
+        let gives_up = thread::spawn({
+            let permits = Arc::clone(&permits);
+            move || cancelled(|| drop(permits.acquire(2).unwrap()))
+        });
+        let wants_one = thread::spawn({
+            let permits = Arc::clone(&permits);
+            move || drop(permits.acquire(1).unwrap())
+        });
+        let permit = permits.acquire(1).unwrap();
+        wants_one.join().unwrap();
+        drop(permit);
         gives_up.join().unwrap();
         assert_eq!(permits.available_permits(), 2);
     });

@@ -1,5 +1,5 @@
 //! Owns what stands for tasks in models (`cfg(loom)`): loom's threads. A wait with a deadline ends by it at once, unless the
-//! notice has come before, and cancelling is a switch; loom tries all orders in which they and the notices can cross.
+//! notice has come before, and a thread is cancelled at a wait that the model names; loom tries all orders in which they and the notices can cross.
 
 use kettle_rt::Woken;
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 loom::thread_local! {
-    static IS_CANCELLED: Cell<bool> = Cell::new(false);
+    static WAITS_LEFT: Cell<usize> = Cell::new(usize::MAX);
     static IS_SHIELDED: Cell<bool> = Cell::new(false);
     static HERE: usize = next_thread();
 }
@@ -42,6 +42,9 @@ impl Waiter {
             }
             thread::park();
         }
+        if WAITS_LEFT.with(Cell::get) != usize::MAX {
+            WAITS_LEFT.with(|cell| cell.set(cell.get().saturating_sub(1)));
+        }
         Woken::Notified
     }
 
@@ -63,13 +66,13 @@ impl Waiter {
     }
 }
 
-/// Cancels what the current thread waits for from now on, or nothing any more.
-pub fn set_cancelled(is_cancelled: bool) {
-    IS_CANCELLED.with(|cell| cell.set(is_cancelled));
+/// Cancels the current thread when it has waited so many times; `usize::MAX` stands for never.
+pub fn cancel_after(waits: usize) {
+    WAITS_LEFT.with(|cell| cell.set(waits));
 }
 
 fn is_cancelled() -> bool {
-    IS_CANCELLED.with(Cell::get) && !IS_SHIELDED.with(Cell::get)
+    WAITS_LEFT.with(Cell::get) == 0 && !IS_SHIELDED.with(Cell::get)
 }
 
 pub(crate) fn raise_if_cancelled() {
