@@ -27,7 +27,7 @@ pub(super) fn rows(sizes: &Sizes) -> Vec<Row> {
     rows
 }
 
-fn tokio() -> tokio::runtime::Runtime {
+pub(super) fn tokio() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().expect("tokio has a runtime")
 }
 
@@ -97,7 +97,7 @@ fn spawn_each(sizes: &Sizes) -> Row {
 }
 
 /// Pending once, and awake at once.
-struct Turn(bool);
+pub(super) struct Turn(pub(super) bool);
 
 impl Future for Turn {
     type Output = ();

@@ -77,6 +77,12 @@ impl Waiter {
         Self { home, _pinned: PhantomPinned }
     }
 
+    /// Whether it blocks its thread, for there is no task to suspend; so no other task of the thread runs meanwhile.
+    #[inline]
+    pub fn blocks_thread(&self) -> bool {
+        matches!(self.home, Home::Thread { .. })
+    }
+
     /// Waits until it has been notified, a time has come, or the task has been cancelled. A checkpoint; but the cancellation
     /// is not raised.
     ///

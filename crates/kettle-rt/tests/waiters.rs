@@ -164,6 +164,25 @@ fn notices_from_another_thread_cross_timeouts_without_being_lost() {
 }
 
 #[test]
+fn a_waiter_blocks_its_thread_where_there_is_no_task_to_suspend() {
+    assert!(Waiter::new().blocks_thread());
+    run(|| {
+        assert!(!Waiter::new().blocks_thread());
+        struct Unwinds;
+        impl Drop for Unwinds {
+            fn drop(&mut self) {
+                assert!(Waiter::new().blocks_thread());
+            }
+        }
+        let unwound = std::panic::catch_unwind(|| {
+            let _unwinds = Unwinds;
+            std::panic::resume_unwind(Box::new(()));
+        });
+        assert!(unwound.is_err());
+    });
+}
+
+#[test]
 #[should_panic(expected = "wait with the waiter of another task")]
 fn only_its_own_task_waits_with_a_waiter() {
     run(|| {

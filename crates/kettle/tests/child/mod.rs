@@ -23,3 +23,17 @@ pub(crate) fn alone(test: &str, f: impl FnOnce()) {
 pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
+
+/// Does it in a child, which is to die of it. Gives what the child said before.
+pub(crate) fn dies(test: &str, f: impl FnOnce()) -> String {
+    if std::env::var_os(CHILD).is_some() {
+        f();
+        // The parent takes this for a test that passed.
+        std::process::exit(0);
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, "");
+    let output = command.output().unwrap();
+    assert!(!output.status.success() && output.status.code() != Some(101), "{}", output.status);
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -1,0 +1,81 @@
+//! `std::sync` for tasks: the same names, with std's meaning, for what tasks of one loop, of several loops and plain threads
+//! share.
+//!
+//! ```
+//! use kettle::sync::Mutex; // instead of std::sync::Mutex
+//! use kettle::thread;
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! kettle::run(|| {
+//!     let tea = Arc::new(Mutex::new(Vec::new()));
+//!     let cook = thread::spawn({
+//!         let tea = Arc::clone(&tea);
+//!         move || {
+//!             let mut tea = tea.lock().unwrap();
+//!             // The lock is kept while it boils; the loop goes on.
+//!             thread::sleep(Duration::from_millis(2));
+//!             tea.push("tea");
+//!         }
+//!     });
+//!     thread::yield_now();
+//!     // Waits for the cook, and its thread does not.
+//!     assert_eq!(*tea.lock().unwrap(), ["tea"]);
+//!     cook.join().unwrap();
+//! });
+//! ```
+//!
+//! Another `use` line is the whole migration. What waits here suspends its task, and the thread runs others; outside of
+//! tasks, and in a destructor that runs by unwinding, it blocks the thread, as std's does.
+//!
+//! | here | is |
+//! |---|---|
+//! | [`Mutex`], [`RwLock`] | data that one at a time has, or many read |
+//! | [`Condvar`], [`Barrier`] | waiting for each other |
+//! | [`Once`], [`OnceLock`], [`LazyLock`] | what happens once |
+//! | [`Semaphore`] | so many at a time; std has none |
+//!
+//! # When std's own is right
+//!
+//! A `std::sync::Mutex` that is never held across a checkpoint is as good: whoever has it gives it back before another task
+//! of the thread runs. (Held across one, it blocks the whole loop when a second task wants it, and that for ever if the first
+//! is a task of the same loop.) Among the tasks of one loop that hold nothing across a checkpoint, a `RefCell` will do: they
+//! never run at the same time. `std::sync::Arc` and atomics have nothing to wait for; there is one kind of them.
+//!
+//! # What all of them promise
+//!
+//! - *Who need not wait is not suspended*: then a call is no checkpoint, and costs what std's costs.
+//! - *First come, first served* among those that wait. [`Mutex`] says where it lets others go first.
+//! - *A cancelled task leaves the queue and is unwound*, and what was given to it meanwhile (a lock, a notice, permits) goes
+//!   to the next. What it had before poisons as in std, for it unwinds.
+//! - *Where panics abort* there is nothing to unwind a cancelled task with, and std's signatures have no error for it: it
+//!   goes on waiting. (The loop ends when it has got what it waits for.)
+//! - *Time* is given by [`timeout`](crate::timeout) around any of them; [`Condvar`] has std's own forms.
+//! - *No allocation*: who waits stands in the queue with his own frame. Ten thousand may.
+
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
+mod system;
+mod wait_queue;
+mod poison;
+mod raw_lock;
+mod mutex;
+mod raw_rw_lock;
+mod rw_lock;
+mod condvar;
+mod barrier;
+mod once;
+mod once_lock;
+mod lazy_lock;
+mod semaphore;
+
+pub use barrier::{Barrier, BarrierWaitResult};
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use lazy_lock::LazyLock;
+pub use mutex::{Mutex, MutexGuard};
+pub use once::{Once, OnceState};
+pub use once_lock::OnceLock;
+pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::{OwnedPermit, Permit, Semaphore, SemaphoreError};
+pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};

@@ -1,0 +1,10 @@
+//! E0277: a writer's guard that goes to another thread.
+use kettle::sync::RwLock;
+
+fn main() {
+    let lock = RwLock::new(1);
+    let guard = lock.write().unwrap();
+    std::thread::scope(|s| {
+        s.spawn(move || drop(guard));
+    });
+}
