@@ -50,7 +50,7 @@ pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::now;
 pub use group::{Task, TaskGroup};
-pub use join::{Builder, JoinHandle, spawn};
+pub use join::{Builder, Ending, JoinHandle, spawn};
 pub use kettle_driver as driver;
 pub use operation::{Outcome, cancelled, checkpoint, close, operate};
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};

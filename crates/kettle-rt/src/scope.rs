@@ -8,7 +8,7 @@
 
 use crate::event_loop;
 use crate::header::{Flags, Region, State};
-use crate::join::{Builder, JoinHandle, expect, no_loop};
+use crate::join::{Builder, Ending, JoinHandle, expect, no_loop};
 use crate::region;
 use crate::task;
 use crate::thread::Thread;
@@ -164,6 +164,11 @@ impl<T> ScopedJoinHandle<'_, T> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped.
         unsafe { ManuallyDrop::take(&mut this.handle) }.join()
+    }
+
+    /// As [`JoinHandle::ending`].
+    pub fn ending(&mut self) -> Ending<'_> {
+        self.handle.ending()
     }
 
     /// As [`JoinHandle::cancel`].
