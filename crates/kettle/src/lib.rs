@@ -15,6 +15,7 @@
 //! except for what is in [`fiber`] alone: the yielder of coroutines, their builder, their stacks.
 
 pub mod net;
+pub mod sync;
 pub mod thread;
 pub mod time;
 
