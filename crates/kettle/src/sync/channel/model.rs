@@ -1,74 +1,23 @@
-//! Owns what channels are built of that a model checker has to see: atomics, a shared cell, a wait. Under `--cfg loom` these
-//! are loom's, so that `tests/loom_channels.rs` checks the very code that runs elsewhere.
+//! Owns what channels are built of that a model checker has to see: atomics, and a wait. Under `--cfg loom` these
+//! are loom's, so that `tests/loom_channels.rs` checks the code that runs elsewhere; only the lock is another one.
 
 #[cfg(loom)]
-pub(crate) use checked::{Shared, Waiter, relax};
+pub(crate) use checked::Waiter;
 #[cfg(not(loom))]
 pub(crate) use kettle_rt::Waiter;
 pub(crate) use kettle_rt::Woken;
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(loom))]
-pub(crate) use real::{Shared, relax};
-#[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-#[cfg(not(loom))]
-mod real {
-    use std::cell::UnsafeCell;
-    use std::time::Duration;
-    use std::{hint, thread};
-
-    /// A value that several threads reach, one at a time.
-    pub(crate) struct Shared<T>(UnsafeCell<T>);
-
-    impl<T> Shared<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(UnsafeCell::new(value))
-        }
-
-        /// Where it is. Who reads or writes there is alone.
-        #[inline]
-        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-            f(self.0.get())
-        }
-    }
-
-    /// Waits for another thread to do the next few instructions, the longer the more often it was in vain: that thread may
-    /// have to be scheduled first, and not before a thread of higher priority sleeps.
-    #[cold]
-    pub(crate) fn relax(round: u32) {
-        match round {
-            0..64 => hint::spin_loop(),
-            64..128 => thread::yield_now(),
-            _ => thread::sleep(Duration::from_micros(50)),
-        }
-    }
-}
+pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(loom)]
 mod checked {
-    use super::{AtomicBool, Ordering, Woken};
-    use loom::cell::UnsafeCell;
+    use super::{Ordering, Woken};
+    use loom::sync::atomic::AtomicBool;
     use loom::thread;
     use std::ptr::NonNull;
     use std::time::Instant;
-
-    pub(crate) struct Shared<T>(UnsafeCell<T>);
-
-    impl<T> Shared<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(UnsafeCell::new(value))
-        }
-
-        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-            self.0.with_mut(f)
-        }
-    }
-
-    pub(crate) fn relax(_: u32) {
-        thread::yield_now();
-    }
 
     /// kettle-rt's, for threads of a model. A deadline has always come, unless the notice was faster.
     pub(crate) struct Waiter {
