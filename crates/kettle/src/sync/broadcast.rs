@@ -24,7 +24,8 @@ use std::fmt;
 use std::sync::Arc;
 pub use std::sync::mpsc::SendError;
 
-/// Makes a channel that holds so many values.
+/// Makes a channel that holds so many values. On several threads the values have to be `Sync`: receivers clone one at the same
+/// time, without a lock.
 ///
 /// # Panics
 ///

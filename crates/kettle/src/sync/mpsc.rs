@@ -207,12 +207,7 @@ impl<T> Receiver<T> {
                     return Ok(value);
                 }
             }
-            // Not borrowed while this waits: others may receive by this receiver as well.
-            let mut batch = self.batch.take();
-            let received = self.flow.receive_batch(&mut batch, deadline);
-            if !batch.is_empty() || self.batch.borrow().capacity() == 0 {
-                self.batch.replace(batch);
-            }
+            let received = self.flow.receive_batch(&self.batch, deadline);
             if let Some(value) = received? {
                 return Ok(value);
             }

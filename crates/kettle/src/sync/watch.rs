@@ -23,7 +23,8 @@ use std::fmt;
 use std::sync::Arc;
 pub use std::sync::mpsc::{RecvError, SendError};
 
-/// Makes a channel with its first value, which the receiver has seen.
+/// Makes a channel with its first value, which the receiver has seen. On several threads the values have to be `Sync`: who looks
+/// shares them.
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let state = State { value: Arc::new(value), version: 0, senders: 1, receivers: 1 };
     let news = Arc::new(News::new(state));

@@ -10,7 +10,7 @@
 use super::lock::Lock;
 use super::model::{AtomicUsize, Ordering, Waiter, Woken};
 use super::waiting::{AllClaimed, Claimed, List, Node, Race};
-use std::cell::UnsafeCell;
+use std::cell::{RefCell, UnsafeCell};
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, TrySendError};
 use std::time::Instant;
@@ -218,7 +218,7 @@ impl<T> Flow<T> {
     #[inline]
     pub(crate) fn receive_batch(
         &self,
-        batch: &mut VecDeque<T>,
+        batch: &RefCell<VecDeque<T>>,
         deadline: Option<Instant>,
     ) -> Result<Option<T>, RecvTimeoutError> {
         self.receive_waiting(Some(batch), deadline)
@@ -234,7 +234,7 @@ impl<T> Flow<T> {
     #[inline]
     fn receive_waiting(
         &self,
-        batch: Option<&mut VecDeque<T>>,
+        batch: Option<&RefCell<VecDeque<T>>>,
         deadline: Option<Instant>,
     ) -> Result<Option<T>, RecvTimeoutError> {
         enum Begun<T> {
@@ -249,9 +249,8 @@ impl<T> Flow<T> {
         let begun = self.state.with(|state| {
             match batch {
                 Some(batch) => {
-                    let spare = state.fill(batch);
-                    if !batch.is_empty() {
-                        return Begun::Filled(spare);
+                    if !state.queue.is_empty() {
+                        return Begun::Filled(state.fill(&mut batch.borrow_mut()));
                     }
                 }
                 None => {
