@@ -8,6 +8,7 @@ mod tree;
 mod switch;
 mod memory;
 mod tasks;
+mod channels;
 
 use crate::measure::Row;
 use crate::outside::Programs;
@@ -47,5 +48,6 @@ pub fn all(sizes: &Sizes) -> Vec<Row> {
     rows.extend(switch::rows(sizes));
     rows.extend(memory::rows(sizes));
     rows.extend(tasks::rows(sizes));
+    rows.extend(channels::rows(sizes));
     rows
 }
