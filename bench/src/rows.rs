@@ -9,6 +9,7 @@ mod switch;
 mod memory;
 mod tasks;
 mod locks;
+mod channels;
 
 use crate::measure::Row;
 use crate::outside::Programs;
@@ -49,5 +50,6 @@ pub fn all(sizes: &Sizes) -> Vec<Row> {
     rows.extend(memory::rows(sizes));
     rows.extend(tasks::rows(sizes));
     rows.extend(locks::rows(sizes));
+    rows.extend(channels::rows(sizes));
     rows
 }

@@ -104,15 +104,77 @@ impl<T> JoinHandle<T> {
     }
 }
 
-/// Suspends the current task until another one has ended.
+/// The end of a task, for who waits for it and for other things at once. Made by [`JoinHandle::ending`], which it borrows, so
+/// that nobody else waits for the same.
+#[derive(Debug)]
+pub struct Ending<'a> {
+    task: TaskRef,
+    handle: PhantomData<&'a mut ()>,
+}
+
+impl<T> JoinHandle<T> {
+    /// The task's end. [`join`](Self::join) does not wait after it.
+    ///
+    /// ```
+    /// use kettle_rt::{EventLoop, spawn, yield_now};
+    ///
+    /// EventLoop::new()?.run(|| {
+    ///     let mut task = spawn(|| ());
+    ///     assert!(!task.ending().has_come());
+    ///     yield_now();
+    ///     assert!(task.ending().has_come());
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn ending(&mut self) -> Ending<'_> {
+        Ending { task: self.task, handle: PhantomData }
+    }
+}
+
+impl Ending<'_> {
+    /// Whether the task has ended.
+    pub fn has_come(&self) -> bool {
+        self.task.has_ended()
+    }
+
+    /// Has the current task woken when the other one ends: what [`Waiter::wait_unless`](crate::Waiter::wait_unless) asks for.
+    ///
+    /// # Safety
+    ///
+    /// [`forget`](Self::forget) follows before the current task ends.
+    ///
+    /// # Panics
+    ///
+    /// As [`JoinHandle::join`].
+    pub unsafe fn expect(&self) {
+        if !self.task.has_ended() {
+            let (_, me) = waiting_task(self.task);
+            self.task.joiner.set(Some(me));
+        }
+    }
+
+    /// Undoes that.
+    pub fn forget(&self) {
+        self.task.joiner.set(None);
+    }
+}
+
+/// The current task, which is to wait for the end of another one.
 #[track_caller]
-fn wait_for_end(target: TaskRef) {
+fn waiting_task<'a>(target: TaskRef) -> (&'a event_loop::Loop, TaskRef) {
     let Some((event_loop, me)) = event_loop::task().filter(|(event_loop, _)| event_loop.has(target)) else {
         panic!(
-            "join a task from where nothing can wait for it: outside of its event loop, while unwinding, or in a forked process"
+            "join a task from where nothing can wait for it: outside of its event loop, in a future, while unwinding, or in a forked process"
         )
     };
     assert!(me != target, "join a task from itself: it would wait for its own end");
+    (event_loop, me)
+}
+
+/// Suspends the current task until another one has ended.
+#[track_caller]
+fn wait_for_end(target: TaskRef) {
+    let (event_loop, me) = waiting_task(target);
     wait::check(me);
     target.joiner.set(Some(me));
     loop {

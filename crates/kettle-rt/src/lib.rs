@@ -60,7 +60,7 @@ pub use cancelled::{Cancelled, Reason};
 pub use event_loop::now;
 pub use future::{in_fiber, spawn_future};
 pub use group::{Task, TaskGroup};
-pub use join::{Builder, JoinHandle, spawn};
+pub use join::{Builder, Ending, JoinHandle, spawn};
 pub use kettle_driver as driver;
 pub use operation::{Outcome, adopt, cancelled, checkpoint, close, operate, release};
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};

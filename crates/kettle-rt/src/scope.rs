@@ -8,7 +8,7 @@
 
 use crate::event_loop::{self, Loop};
 use crate::header::{Flags, Region, State, TaskRef};
-use crate::join::{Builder, JoinHandle, expect};
+use crate::join::{Builder, Ending, JoinHandle, expect};
 use crate::outside;
 use crate::region;
 use crate::task;
@@ -195,6 +195,11 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
             self.scope.unheard.set(self.scope.unheard.get() - 1);
         }
         result
+    }
+
+    /// As [`JoinHandle::ending`].
+    pub fn ending(&mut self) -> Ending<'_> {
+        self.handle.ending()
     }
 
     /// As [`JoinHandle::cancel`].

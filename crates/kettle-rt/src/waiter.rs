@@ -91,15 +91,30 @@ impl Waiter {
     /// In another task or thread than the one that has made it.
     #[inline]
     pub fn wait(&self, deadline: Option<Instant>) -> Woken {
-        match &self.home {
+        // Nothing but a notice is without an answer here.
+        self.wait_unless(deadline, || false).unwrap_or(Woken::Notified)
+    }
+
+    /// [`wait`](Self::wait), which also ends, without an answer, when the task is woken for something else and this says that
+    /// it was that; or if it says so at once. Outside of tasks nobody is woken for anything else.
+    ///
+    /// # Panics
+    ///
+    /// As `wait`.
+    #[inline]
+    pub fn wait_unless(&self, deadline: Option<Instant>, is_over: impl Fn() -> bool) -> Option<Woken> {
+        Some(match &self.home {
             Home::Task { slot, .. } => {
                 let (event_loop, task) = self.task(slot);
                 while !slot.is_delivered() {
                     if wait::hears_cancellation(task) {
-                        return Woken::Cancelled;
+                        return Some(Woken::Cancelled);
+                    }
+                    if is_over() {
+                        return None;
                     }
                     if wait::until(event_loop, task, deadline) && !slot.is_delivered() {
-                        return Woken::TimedOut;
+                        return Some(Woken::TimedOut);
                     }
                 }
                 Woken::Notified
@@ -107,15 +122,18 @@ impl Waiter {
             Home::Thread { is_notified, thread } => {
                 assert_eq!(thread.id(), thread::current().id(), "wait with the waiter of another thread");
                 while !is_notified.load(Ordering::Acquire) {
+                    if is_over() {
+                        return None;
+                    }
                     match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                         None => thread::park(),
-                        Some(left) if left.is_zero() => return Woken::TimedOut,
+                        Some(left) if left.is_zero() => return Some(Woken::TimedOut),
                         Some(left) => thread::park_timeout(left),
                     }
                 }
                 Woken::Notified
             }
-        }
+        })
     }
 
     /// Waits until it has been notified, cancelled or not: somebody is about to do it.

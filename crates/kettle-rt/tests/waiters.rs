@@ -190,3 +190,35 @@ fn only_its_own_task_waits_with_a_waiter() {
         spawn(move || waiter.wait(None)).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     });
 }
+
+#[test]
+fn the_end_of_another_task_ends_a_wait_that_asks_for_it() {
+    run(|| {
+        let mut task = spawn(yield_now);
+        let waiter = Waiter::new();
+        let ending = task.ending();
+        assert!(!ending.has_come());
+        // SAFETY: `forget` follows.
+        unsafe { ending.expect() };
+        assert_eq!(waiter.wait_unless(None, || ending.has_come()), None);
+        ending.forget();
+        // What has come already does not wait.
+        assert_eq!(waiter.wait_unless(None, || ending.has_come()), None);
+        assert!(task.join().is_ok());
+    });
+}
+
+#[test]
+fn a_forgotten_end_wakes_nobody() {
+    run(|| {
+        let mut task = spawn(yield_now);
+        let ending = task.ending();
+        // SAFETY: `forget` follows.
+        unsafe { ending.expect() };
+        ending.forget();
+        let waiter = Waiter::new();
+        let deadline = now() + Duration::from_millis(1);
+        assert_eq!(waiter.wait_unless(Some(deadline), || false), Some(Woken::TimedOut));
+        assert!(task.is_finished());
+    });
+}

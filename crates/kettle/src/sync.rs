@@ -34,6 +34,12 @@
 //! | [`Condvar`], [`Barrier`] | waiting for each other |
 //! | [`Once`], [`OnceLock`], [`LazyLock`] | what happens once |
 //! | [`Semaphore`] | so many at a time; std has none |
+//! | [`mpsc`] | values go from many to one: std's, by std's names |
+//! | [`channel`] | from many to many, each to one |
+//! | [`oneshot`] | once, from one to one |
+//! | [`watch`] | the latest one, to everybody who looks |
+//! | [`broadcast`] | from many to many, each to everybody |
+//! | [`select`] | waiting for the first of several of these, of times, tasks and descriptors |
 //!
 //! # When std's own is right
 //!
@@ -42,7 +48,7 @@
 //! is a task of the same loop.) Among the tasks of one loop that hold nothing across a checkpoint, a `RefCell` will do: they
 //! never run at the same time. `std::sync::Arc` and atomics have nothing to wait for; there is one kind of them.
 //!
-//! # What all of them promise
+//! # What locks promise
 //!
 //! - *Who need not wait is not suspended*: then a call is no checkpoint, and costs what std's costs.
 //! - *First come, first served* among those that wait. [`Mutex`] says where it lets others go first.
@@ -52,6 +58,12 @@
 //!   goes on waiting. (The loop ends when it has got what it waits for.)
 //! - *Time* is given by [`timeout`](crate::timeout) around any of them; [`Condvar`] has std's own forms.
 //! - *No allocation*: who waits stands in the queue with his own frame. Ten thousand may.
+//!
+//! # What channels promise
+//!
+//! Sending and receiving is a checkpoint, also where it need not wait, unless it says otherwise. A wait is cancelled or complete,
+//! never both: a value that has been received is given to whoever waits, although it has been cancelled meanwhile. Where
+//! panics abort, a task can't be unwound: waits of one that is cancelled end early, as if the other end had gone.
 
 #[cfg(loom)]
 #[doc(hidden)]
@@ -69,6 +81,12 @@ mod once;
 mod once_lock;
 mod lazy_lock;
 mod semaphore;
+pub mod channel;
+pub mod mpsc;
+pub mod oneshot;
+pub mod watch;
+pub mod broadcast;
+pub mod select;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};

@@ -1,0 +1,272 @@
+//! Owns who waits: a [`Node`] in the frame of each of them, and the [`List`] that they stand in, first come, first served.
+//!
+//! A list belongs to what a lock guards, and is touched under it. To *claim* a node is to take it out and to become the one
+//! who ends its wait: by then a value has been put into its slot or taken from it, or neither, if nothing will come any more.
+//! A wait for several things has a node in each of their lists, and a [`Race`]: whoever decides it has claimed, and all
+//! others pass over its nodes.
+//!
+//! ```text
+//!   who waits                                      who claims
+//!   lock: push the node                            lock: claim: take it out, win its race if it has one
+//!   Waiter::wait                                   put the value into the slot, or take it
+//!     │ timed out, cancelled                       Waiter::notify
+//!   lock: remove the node ── it was there: nobody claims it
+//!     │ it was not
+//!   Waiter::wait_for_notice: the value is there
+//! ```
+//!
+//! The unsafe code of this module is reaching nodes and slots through pointers.
+
+use super::model::{AtomicUsize, Ordering, Waiter};
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+/// One who waits in one list. All in it is touched under the list's lock, or by who has claimed it.
+pub struct Node<T> {
+    previous: Cell<*const Node<T>>,
+    next: Cell<*const Node<T>>,
+    is_queued: Cell<bool>,
+    waiter: NonNull<Waiter>,
+    /// What is to be sent, or where to put what is received.
+    slot: NonNull<Option<T>>,
+    /// Null for who waits for this alone.
+    race: *const Race,
+    /// Its place in the race.
+    arm: usize,
+}
+
+impl<T> fmt::Debug for Node<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("arm", &self.arm).finish_non_exhaustive()
+    }
+}
+
+impl<T> Node<T> {
+    /// A wait for this alone.
+    pub(crate) fn new(waiter: &Waiter, slot: &UnsafeCell<Option<T>>) -> Self {
+        Self::with(waiter, slot, ptr::null(), 0)
+    }
+
+    /// A wait for several things.
+    pub(crate) fn racing(entry: &Entry<'_>, slot: &UnsafeCell<Option<T>>) -> Self {
+        Self::with(entry.waiter, slot, entry.race, entry.arm)
+    }
+
+    fn with(waiter: &Waiter, slot: &UnsafeCell<Option<T>>, race: *const Race, arm: usize) -> Self {
+        Self {
+            previous: Cell::new(ptr::null()),
+            next: Cell::new(ptr::null()),
+            is_queued: Cell::new(false),
+            waiter: NonNull::from(waiter),
+            slot: NonNull::new(slot.get()).expect("invariant: it comes from a reference"),
+            race,
+            arm,
+        }
+    }
+
+    /// Becomes the one who ends this wait, if nobody has yet.
+    fn claim(&self) -> bool {
+        // SAFETY: a race lies in the frame of who waits, as the node does.
+        unsafe { self.race.as_ref() }.is_none_or(|race| race.decide(self.arm))
+    }
+}
+
+/// Those who wait, the one that has waited longest first.
+pub(crate) struct List<T> {
+    first: *const Node<T>,
+    last: *const Node<T>,
+    values: PhantomData<T>,
+}
+
+// SAFETY: what is reached through it are values, and waiters, which any thread may notify.
+unsafe impl<T: Send> Send for List<T> {}
+
+impl<T> List<T> {
+    pub(crate) fn new() -> Self {
+        Self { first: ptr::null(), last: ptr::null(), values: PhantomData }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    /// Puts a node at the end.
+    ///
+    /// # Safety
+    ///
+    /// 1. The node, its waiter, its slot and its race stay where they are until it has been removed, or its waiter notified.
+    /// 2. Until then nobody but who claims it touches the slot. 3. The list is where others find it under the same lock.
+    #[inline]
+    pub(crate) unsafe fn push(&mut self, node: &Node<T>) {
+        node.previous.set(self.last);
+        node.next.set(ptr::null());
+        node.is_queued.set(true);
+        // SAFETY: a node in the list is there.
+        match unsafe { self.last.as_ref() } {
+            Some(last) => last.next.set(node),
+            None => self.first = node,
+        }
+        self.last = node;
+    }
+
+    /// Takes a node out. Gives whether it was there; if not, it has been claimed, or its race by another list.
+    pub(crate) fn remove(&mut self, node: &Node<T>) -> bool {
+        let was_queued = node.is_queued.replace(false);
+        if was_queued {
+            let (previous, next) = (node.previous.get(), node.next.get());
+            // SAFETY: a node in the list is there.
+            match unsafe { previous.as_ref() } {
+                Some(previous) => previous.next.set(next),
+                None => self.first = next,
+            }
+            // SAFETY: the same.
+            match unsafe { next.as_ref() } {
+                Some(next) => next.previous.set(previous),
+                None => self.last = previous,
+            }
+        }
+        was_queued
+    }
+
+    /// Whether somebody stands in it who is of another race.
+    pub(crate) fn has_other(&self, race: *const Race) -> bool {
+        let mut place = self.first;
+        // SAFETY: a node in the list is there.
+        while let Some(node) = unsafe { place.as_ref() } {
+            if node.race != race {
+                return true;
+            }
+            place = node.next.get();
+        }
+        false
+    }
+
+    /// Claims the one that has waited longest. Those whose race has been decided are taken out.
+    #[inline]
+    pub(crate) fn claim(&mut self) -> Option<Claimed<T>> {
+        // SAFETY: a node in the list is there.
+        while let Some(node) = unsafe { self.first.as_ref() } {
+            self.remove(node);
+            if node.claim() {
+                return Some(Claimed(NonNull::from(node)));
+            }
+        }
+        None
+    }
+
+    /// Claims all of them.
+    pub(crate) fn claim_all(&mut self) -> AllClaimed<T> {
+        let mut all = AllClaimed(ptr::null());
+        let mut place = self.last;
+        // SAFETY: a node in the list is there.
+        while let Some(node) = unsafe { place.as_ref() } {
+            place = node.previous.get();
+            node.is_queued.set(false);
+            if node.claim() {
+                node.next.set(all.0);
+                all.0 = node;
+            }
+        }
+        self.first = ptr::null();
+        self.last = ptr::null();
+        all
+    }
+}
+
+/// A node that was claimed. Dropping it notifies who waits; that is not done under the lock.
+#[must_use]
+pub(crate) struct Claimed<T>(NonNull<Node<T>>);
+
+impl<T> Claimed<T> {
+    fn slot(&self) -> *mut Option<T> {
+        // SAFETY: by the obligation of `push` it is there until it is notified.
+        unsafe { self.0.as_ref() }.slot.as_ptr()
+    }
+
+    /// Hands a value over.
+    #[inline]
+    pub(crate) fn put(&self, value: T) {
+        // SAFETY: who has claimed it has the slot to itself. There is nothing in it.
+        unsafe { self.slot().write(Some(value)) };
+    }
+
+    /// Takes the value that waits to be sent.
+    #[inline]
+    pub(crate) fn take(&self) -> T {
+        // SAFETY: who has claimed it has the slot to itself.
+        let value = unsafe { &mut *self.slot() }.take();
+        value.expect("invariant: who waits to send has put the value there")
+    }
+}
+
+impl<T> Drop for Claimed<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: by the obligation of `push` it is there until it is notified.
+        let waiter = unsafe { self.0.as_ref() }.waiter;
+        // SAFETY: 1. a node is claimed once, and a race decided once. 2. The same.
+        unsafe { Waiter::notify(waiter) };
+    }
+}
+
+/// Several of them, which are linked by `next`. Dropping it notifies them.
+#[must_use]
+pub(crate) struct AllClaimed<T>(*const Node<T>);
+
+impl<T> AllClaimed<T> {
+    fn next(&mut self) -> Option<Claimed<T>> {
+        // SAFETY: claimed, and not notified yet.
+        let node = unsafe { self.0.as_ref() }?;
+        self.0 = node.next.get();
+        Some(Claimed(NonNull::from(node)))
+    }
+}
+
+impl<T> Drop for AllClaimed<T> {
+    fn drop(&mut self) {
+        while let Some(claimed) = self.next() {
+            drop(claimed);
+        }
+    }
+}
+
+/// Which of several things has come first. Decided once.
+pub(crate) struct Race(AtomicUsize);
+
+/// What one arm of a wait for several things needs to be claimed.
+pub struct Entry<'a> {
+    pub(crate) waiter: &'a Waiter,
+    pub(crate) race: &'a Race,
+    pub(crate) arm: usize,
+}
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("arm", &self.arm).finish_non_exhaustive()
+    }
+}
+
+const UNDECIDED: usize = usize::MAX;
+
+impl Race {
+    /// An arm that there isn't: nobody is to win.
+    pub(crate) const NOBODY: usize = UNDECIDED - 1;
+
+    pub(crate) fn new() -> Self {
+        Self(AtomicUsize::new(UNDECIDED))
+    }
+
+    /// Decides it, if it has not been.
+    pub(crate) fn decide(&self, arm: usize) -> bool {
+        self.0.compare_exchange(UNDECIDED, arm, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Who has won.
+    pub(crate) fn winner(&self) -> Option<usize> {
+        let arm = self.0.load(Ordering::Acquire);
+        (arm < Self::NOBODY).then_some(arm)
+    }
+}

@@ -1,0 +1,212 @@
+//! Channels under loom: small meetings of two or three threads, in every order that the memory model allows.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p kettle --test loom_channels`
+#![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
+
+use kettle::select;
+use kettle::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, channel, sync_channel};
+use kettle::sync::select as arms;
+use kettle::sync::{broadcast, channel, oneshot, watch};
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Runs a meeting in every order, but for those that take more than three preemptions.
+fn model(f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(f);
+}
+
+#[test]
+fn a_value_wakes_who_waits_for_it() {
+    model(|| {
+        let (sender, receiver) = channel();
+        let thread = thread::spawn(move || sender.send(Box::new(1)).unwrap());
+        assert_eq!(*receiver.recv().unwrap(), 1);
+        assert_eq!(receiver.recv(), Err(RecvError));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn values_of_two_senders_arrive() {
+    model(|| {
+        let (sender, receiver) = channel();
+        let other = sender.clone();
+        let first = thread::spawn(move || sender.send(1).unwrap());
+        let second = thread::spawn(move || other.send(2).unwrap());
+        assert_eq!(receiver.recv().unwrap() + receiver.recv().unwrap(), 3);
+        first.join().unwrap();
+        second.join().unwrap();
+    });
+}
+
+#[test]
+fn a_full_channel_wakes_its_sender() {
+    for bound in [0, 1] {
+        model(move || {
+            let (sender, receiver) = sync_channel(bound);
+            let thread = thread::spawn(move || (1..=2).for_each(|n| sender.send(n).unwrap()));
+            assert_eq!([receiver.recv(), receiver.recv()], [Ok(1), Ok(2)]);
+            thread.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_time_that_is_up_loses_no_value() {
+    for bound in [None, Some(0), Some(1)] {
+        model(move || {
+            let (sender, receiver) = bound.map_or_else(channel::unbounded, channel::bounded);
+            let thread = thread::spawn(move || sender.send(1).unwrap());
+            match receiver.recv_timeout(Duration::ZERO) {
+                Ok(value) => assert_eq!(value, 1),
+                Err(RecvTimeoutError::Timeout) => assert_eq!(receiver.recv(), Ok(1)),
+                Err(RecvTimeoutError::Disconnected) => panic!("it has a value"),
+            }
+            thread.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_value_is_sent_or_comes_back() {
+    model(|| {
+        let (sender, receiver) = channel::bounded(0);
+        let thread = thread::spawn(move || sender.send_timeout(1, Duration::ZERO).map_err(|error| error.into_inner()));
+        let received = receiver.recv_timeout(Duration::ZERO).ok();
+        let refused = thread.join().unwrap().err();
+        assert!(matches!((received, refused), (Some(1), None) | (None, Some(1))), "{received:?} {refused:?}");
+    });
+}
+
+/// Counts how often it was dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_value_is_dropped_once_when_its_receiver_goes() {
+    for bound in [None, Some(0), Some(1)] {
+        model(move || {
+            let dropped = Arc::new(AtomicUsize::new(0));
+            let value = Counted(Arc::clone(&dropped));
+            let (sender, receiver) = bound.map_or_else(channel::unbounded, channel::bounded);
+            let thread = thread::spawn(move || drop(receiver));
+            if let Err(SendError(value)) = sender.send(value) {
+                assert_eq!(dropped.load(Ordering::Relaxed), 0);
+                drop(value);
+            }
+            thread.join().unwrap();
+            drop(sender);
+            assert_eq!(dropped.load(Ordering::Relaxed), 1);
+        });
+    }
+}
+
+#[test]
+fn two_receivers_share_two_values() {
+    model(|| {
+        let (sender, receiver) = channel::unbounded();
+        let other = receiver.clone();
+        let thread = thread::spawn(move || other.recv().unwrap());
+        sender.send(1).unwrap();
+        sender.send(2).unwrap();
+        assert_eq!(receiver.recv().unwrap() + thread.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn one_value_or_its_senders_end_comes() {
+    model(|| {
+        let (sender, receiver) = oneshot::channel::<u32>();
+        let thread = thread::spawn(move || drop(sender));
+        assert_eq!(receiver.recv(), Err(RecvError));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_select_takes_one_of_two_values_and_leaves_the_other() {
+    model(|| {
+        let (first, a) = channel();
+        let (second, b) = channel::bounded(0);
+        let one = thread::spawn(move || first.send(1).unwrap());
+        let two = thread::spawn(move || second.send(2).unwrap());
+        let taken = select! {
+            biased;
+            n = arms::recv(&a) => n.unwrap(),
+            n = arms::recv(&b) => n.unwrap(),
+        };
+        let left = if taken == 1 { b.recv() } else { a.recv() };
+        assert_eq!(taken + left.unwrap(), 3);
+        one.join().unwrap();
+        two.join().unwrap();
+    });
+}
+
+#[test]
+fn two_selects_meet_or_lose_nothing() {
+    model(|| {
+        let (sender, receiver) = channel::bounded(0);
+        let thread = thread::spawn(move || {
+            let mut value = Some(1);
+            select! {
+                biased;
+                _ = arms::send(&sender, &mut value) => {}
+                _ = arms::after(Duration::from_nanos(1)) => {}
+            }
+            value
+        });
+        let received = select! {
+            biased;
+            n = arms::recv(&receiver) => n.ok(),
+            _ = arms::after(Duration::from_nanos(1)) => None,
+        };
+        let kept = thread.join().unwrap();
+        assert!(matches!((received, kept), (Some(1), None) | (None, Some(1))), "{received:?} {kept:?}");
+    });
+}
+
+#[test]
+fn a_change_wakes_who_watches() {
+    model(|| {
+        let (sender, mut receiver) = watch::channel(0);
+        let thread = thread::spawn(move || sender.send(1).unwrap());
+        assert_eq!(*receiver.changed().unwrap(), 1);
+        assert_eq!(receiver.changed(), Err(RecvError));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_broadcast_reaches_both() {
+    model(|| {
+        let (sender, mut receiver) = broadcast::channel(2);
+        let mut other = receiver.clone();
+        let thread = thread::spawn(move || other.recv());
+        sender.send(1).unwrap();
+        assert_eq!(receiver.recv(), Ok(1));
+        assert_eq!(thread.join().unwrap(), Ok(1));
+    });
+}
+
+#[test]
+fn what_is_there_is_seen_without_waiting() {
+    model(|| {
+        let (sender, receiver) = channel();
+        let thread = thread::spawn(move || sender.send(1).unwrap());
+        match receiver.try_recv() {
+            Err(TryRecvError::Empty) => assert_eq!(receiver.recv(), Ok(1)),
+            received => assert_eq!(received, Ok(1)),
+        }
+        thread.join().unwrap();
+    });
+}
