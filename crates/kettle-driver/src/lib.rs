@@ -30,7 +30,7 @@
 //! # Modules, in reading order
 //!
 //! The words: operations and completions (`op`), how long to sleep (`until`), the drivers' names (`kind`), `error`,
-//! `choice`. Then [`Timers`] (`timers`); what both drivers need (`tokens`, `fork`, `syscalls`, `notifier`); the drivers
+//! `choice`. Then [`Timers`] (`timers`) and [`Random`] numbers (`random`); what both drivers need (`tokens`, `fork`, `syscalls`, `notifier`); the drivers
 //! (`epoll`, `uring`), and the choice between them (`driver`).
 #![warn(missing_debug_implementations)]
 
@@ -40,6 +40,7 @@ mod kind;
 mod error;
 mod choice;
 mod timers;
+mod random;
 mod tokens;
 mod fork;
 mod syscalls;
@@ -54,5 +55,6 @@ pub use error::DriverError;
 pub use kind::{Absence, Kind, VARIABLE};
 pub use notifier::Notifier;
 pub use op::{Completion, Interest, Op, Submitted, Token};
+pub use random::Random;
 pub use timers::{TimerKey, Timers};
 pub use until::Until;

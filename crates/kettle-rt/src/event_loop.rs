@@ -12,7 +12,7 @@ use crate::cells::Cells;
 use crate::header::{Flags, Header, Region, State, TaskRef};
 use crate::region;
 use crate::remote::{Mailbox, Message, Slot};
-use kettle_driver::{Choice, Completion, Driver, Op, Submitted, Timers, Token, Until};
+use kettle_driver::{Choice, Completion, Driver, Op, Random, Submitted, Timers, Token, Until};
 use kettle_fiber::link::Link;
 use kettle_fiber::stack::Stacks;
 use kettle_fiber::{StackError, switch};
@@ -45,6 +45,9 @@ const ENDED: usize = 1;
 thread_local! {
     /// The loop that runs on this thread.
     static CURRENT: Cell<*const Loop> = const { Cell::new(ptr::null()) };
+
+    /// For choices where no loop runs.
+    static RANDOM: RefCell<Random> = RefCell::new(Random::unforeseen());
 }
 
 /// See the module.
@@ -69,6 +72,7 @@ pub(crate) struct Loop {
     asked: Cell<Instant>,
     /// How many operations in a row were done at once.
     unasked: Cell<usize>,
+    random: RefCell<Random>,
 }
 
 /// The current loop, if one runs on this thread.
@@ -92,6 +96,34 @@ pub fn now() -> Instant {
     current().map_or_else(Instant::now, Loop::now)
 }
 
+/// One of `n` things where nobody has been promised which: the index of one, below `n`.
+///
+/// All such choices are made here, so that a simulation can make the same ones again. A loop's numbers are its own; where
+/// no loop runs they are the thread's. Costs a few instructions, and allocates nothing.
+///
+/// ```
+/// use kettle_rt::choose;
+///
+/// let cups = ["black", "green", "white"];
+/// assert!(cups.contains(&cups[choose(cups.len())]));
+/// assert_eq!(choose(1), 0);
+/// ```
+///
+/// # Panics
+///
+/// If there is nothing to choose from.
+#[inline]
+pub fn choose(n: usize) -> usize {
+    assert!(n > 0, "choose one of no things");
+    if n == 1 {
+        return 0;
+    }
+    match current() {
+        Some(current) => current.choose(n),
+        None => RANDOM.with_borrow_mut(|random| random.below(n as u64)) as usize,
+    }
+}
+
 impl Loop {
     pub(crate) fn new(driver: Driver, stack_size: usize) -> io::Result<Self> {
         let stacks = Stacks::of_size(stack_size).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -112,11 +144,17 @@ impl Loop {
             lists: RefCell::default(),
             asked: Cell::new(Instant::now()),
             unasked: Cell::new(0),
+            random: RefCell::new(Random::unforeseen()),
         })
     }
 
     pub(crate) fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    /// See [`choose`]; there are two things at least.
+    fn choose(&self, n: usize) -> usize {
+        self.random.borrow_mut().below(n as u64) as usize
     }
 
     pub(crate) fn cells(&self) -> NonNull<Cells> {

@@ -48,7 +48,7 @@ mod run;
 
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
-pub use event_loop::now;
+pub use event_loop::{choose, now};
 pub use group::{Task, TaskGroup};
 pub use join::{Builder, JoinHandle, spawn};
 pub use kettle_driver as driver;
