@@ -24,8 +24,8 @@
 //! # Modules, in reading order
 //!
 //! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
-//! knows of one (`header`), how a cancellation spreads (`region`); the loop itself (`event_loop`), what runs on it (`task`),
-//! what that waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
+//! knows of one (`header`), how a cancellation spreads (`region`); the loop itself (`event_loop`), its moments (`instant`), what runs on it
+//! (`task`), what that waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
 //! (`cancel`), several of them (`group`), and the face of it all (`run`).
 #![warn(missing_debug_implementations)]
 
@@ -35,6 +35,7 @@ mod cancelled;
 mod header;
 mod region;
 mod event_loop;
+mod instant;
 mod task;
 mod wait;
 mod operation;
@@ -50,6 +51,7 @@ pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::{choose, now};
 pub use group::{Task, TaskGroup};
+pub use instant::Instant;
 pub use join::{Builder, JoinHandle, spawn};
 pub use kettle_driver as driver;
 pub use operation::{Outcome, cancelled, checkpoint, close, operate};

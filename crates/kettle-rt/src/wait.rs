@@ -117,7 +117,20 @@ pub fn sleep(time: Duration) {
 /// # Cancellation
 ///
 /// A task that is cancelled is unwound here.
-pub fn sleep_until(deadline: Instant) {
+///
+/// ```
+/// use kettle_rt::{EventLoop, Instant, sleep_until};
+/// use std::time::Duration;
+///
+/// EventLoop::new()?.run(|| {
+///     let whistle = Instant::now() + Duration::from_millis(2);
+///     sleep_until(whistle);
+///     assert!(Instant::now() >= whistle);
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn sleep_until(deadline: impl Into<Instant>) {
+    let deadline = deadline.into();
     match event_loop::task() {
         Some((event_loop, task)) => {
             check(task);
