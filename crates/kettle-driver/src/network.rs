@@ -141,6 +141,9 @@ impl<'a> Network<'a> {
     }
 
     fn find(&self, socket: BorrowedFd<'_>) -> Result<sim::Id, i32> {
-        self.sim.world.find(socket.as_raw_fd()).ok_or(libc::EOPNOTSUPP)
+        let fd = socket.as_raw_fd();
+        // One that the world doesn't know: the system says what is wrong with it, if it isn't just that.
+        let error = || syscalls::socket_option(fd, libc::SO_TYPE).err().unwrap_or(libc::EOPNOTSUPP);
+        self.sim.world.find(fd).ok_or_else(error)
     }
 }

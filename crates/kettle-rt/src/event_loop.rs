@@ -7,22 +7,26 @@
 //! The unsafe code of this module is switching to tasks, and reading as references the pointers that stand for tasks
 //! meanwhile: those in the queue, and the driver's tokens.
 
+mod parts;
+
+pub(crate) use self::parts::{Loop, current, entry, task};
+pub use self::parts::{choose, now};
+
+use self::parts::{CURRENT, ENDED};
 use crate::cancelled::{Cancelled, Reason};
 use crate::cells::Cells;
 use crate::header::{Flags, Header, Region, State, TaskRef};
+use crate::order::Order;
 use crate::region;
-use crate::remote::{Mailbox, Message, Slot};
-use kettle_driver::{Choice, Completion, Driver, Op, Random, Submitted, Timers, Token, Until};
-use kettle_fiber::link::Link;
+use crate::remote::{Message, Slot};
+use crate::token::{region_of, region_token, task_of, token};
+use kettle_driver::{Op, Submitted, Token, Until};
 use kettle_fiber::stack::Stacks;
 use kettle_fiber::{StackError, switch};
 use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::process;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{io, process, thread};
 
 /// How many tasks are resumed before the loop looks at the clock.
 const ROUND: usize = 128;
@@ -39,148 +43,12 @@ const COOLED: usize = 256;
 /// How many lists of members are kept.
 const LISTS: usize = 64;
 
-/// The word with which a task ends. (It suspends with 0.)
-const ENDED: usize = 1;
-
-thread_local! {
-    /// The loop that runs on this thread.
-    static CURRENT: Cell<*const Loop> = const { Cell::new(ptr::null()) };
-
-    /// For choices where no loop runs.
-    static RANDOM: RefCell<Random> = RefCell::new(Random::unforeseen());
-}
-
-/// See the module.
-pub(crate) struct Loop {
-    ready: RefCell<VecDeque<TaskRef>>,
-    current: Cell<Option<TaskRef>>,
-    /// How many tasks have not ended.
-    live: Cell<usize>,
-    /// Whether what still runs is to end.
-    closing: Cell<bool>,
-    driver: RefCell<Driver>,
-    timers: RefCell<Timers>,
-    stacks: Stacks,
-    cells: NonNull<Cells>,
-    mailbox: Arc<Mailbox>,
-    /// What the driver, the timers and the mailbox give, emptied each time.
-    completions: RefCell<Vec<Completion>>,
-    expired: RefCell<Vec<Token>>,
-    messages: RefCell<Vec<Message>>,
-    /// Lists of members that are not in use, for the regions to come.
-    lists: RefCell<Vec<Vec<TaskRef>>>,
-    asked: Cell<Instant>,
-    /// How many operations in a row were done at once.
-    unasked: Cell<usize>,
-    random: RefCell<Random>,
-}
-
-/// The current loop, if one runs on this thread.
-#[inline]
-pub(crate) fn current<'a>() -> Option<&'a Loop> {
-    // SAFETY: set by `run` for as long as that runs. Whoever asks is called by it, directly or from a task; all of those
-    // end before it returns, and `Loop` is not `Send`.
-    unsafe { CURRENT.get().as_ref() }
-}
-
-/// The current loop and task. `None` outside of tasks, and where the task is unwinding: it must not be left then (S4).
-#[inline]
-pub(crate) fn task<'a>() -> Option<(&'a Loop, TaskRef)> {
-    let current = current()?;
-    let task = current.current.get()?;
-    (!thread::panicking()).then_some((current, task))
-}
-
-/// What time it is: the current loop's time, if one runs on this thread.
-pub fn now() -> Instant {
-    current().map_or_else(Instant::now, Loop::now)
-}
-
-/// One of `n` things where nobody has been promised which: the index of one, below `n`.
-///
-/// All such choices are made here, so that a simulation can make the same ones again. A loop's numbers are its own; where
-/// no loop runs they are the thread's. Costs a few instructions, and allocates nothing.
-///
-/// ```
-/// use kettle_rt::choose;
-///
-/// let cups = ["black", "green", "white"];
-/// assert!(cups.contains(&cups[choose(cups.len())]));
-/// assert_eq!(choose(1), 0);
-/// ```
-///
-/// # Panics
-///
-/// If there is nothing to choose from.
-#[inline]
-pub fn choose(n: usize) -> usize {
-    assert!(n > 0, "choose one of no things");
-    if n == 1 {
-        return 0;
-    }
-    match current() {
-        Some(current) => current.choose(n),
-        None => RANDOM.with_borrow_mut(|random| random.below(n as u64)) as usize,
-    }
-}
-
 impl Loop {
-    pub(crate) fn new(driver: Driver, stack_size: usize) -> io::Result<Self> {
-        let stacks = Stacks::of_size(stack_size).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        stacks.defer();
-        Ok(Self {
-            ready: RefCell::default(),
-            current: Cell::new(None),
-            live: Cell::new(0),
-            closing: Cell::new(false),
-            timers: RefCell::new(Timers::new(Instant::now())),
-            mailbox: Mailbox::new(driver.notifier()),
-            driver: RefCell::new(driver),
-            stacks,
-            cells: Cells::new(),
-            completions: RefCell::default(),
-            expired: RefCell::default(),
-            messages: RefCell::default(),
-            lists: RefCell::default(),
-            asked: Cell::new(Instant::now()),
-            unasked: Cell::new(0),
-            random: RefCell::new(Random::unforeseen()),
-        })
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    /// See [`choose`]; there are two things at least.
-    fn choose(&self, n: usize) -> usize {
-        self.random.borrow_mut().below(n as u64) as usize
-    }
-
-    pub(crate) fn cells(&self) -> NonNull<Cells> {
-        self.cells
-    }
-
-    /// That of tasks which don't say.
-    pub(crate) fn stack_size(&self) -> usize {
-        self.stacks.size()
-    }
-
-    pub(crate) fn choice(&self) -> Choice {
-        self.driver.borrow().choice().clone()
-    }
-
-    pub(crate) fn current_task(&self) -> Option<TaskRef> {
-        self.current.get()
-    }
-
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
-    }
-
     // --- the run loop ---
 
     /// Runs tasks until this one has ended, and then what is left, which is cancelled. No loop runs on this thread.
+    ///
+    /// A simulation that gets stuck cancels the task as well.
     pub(crate) fn run(&self, root: TaskRef) {
         debug_assert!(current().is_none(), "invariant: callers look");
         CURRENT.set(self);
@@ -208,8 +76,45 @@ impl Loop {
                     return;
                 }
             }
+            if let Some(order) = &self.order {
+                if self.attend_to_simulation(order) {
+                    continue;
+                }
+                let Some(_) = of else { self.abort_simulation(order) };
+                return;
+            }
             self.attend();
         }
+    }
+
+    /// Has time pass if nothing is ready. Gives `false` if the simulation is stuck.
+    fn attend_to_simulation(&self, order: &Order) -> bool {
+        self.take_mail();
+        let until = if self.ready.borrow().is_empty() { self.until_timer() } else { Until::Now };
+        let is_stuck = match until {
+            Until::Forever => self.driver.borrow().is_quiet(),
+            Until::Now => order.is_busy_for_ever(),
+            Until::Deadline(_) => false,
+        };
+        if is_stuck {
+            let describe = |task| self.driver.borrow().describe(token(task));
+            order.get_stuck(self.tasks(), describe);
+            return false;
+        }
+        self.ask(until);
+        if until != Until::Now {
+            order.pass_time();
+        }
+        true
+    }
+
+    /// What still waits can't be ended, and what it borrows must stay.
+    #[cold]
+    fn abort_simulation(&self, order: &Order) -> ! {
+        if let Some(stuck) = order.take_stuck() {
+            eprintln!("end a simulation: tasks that are to end go on waiting\n{stuck}");
+        }
+        process::abort();
     }
 
     /// Asks the kernel if it is time to, and waits if nothing is ready.
@@ -219,6 +124,7 @@ impl Loop {
             // Nothing else to do: a good time to give memory back.
             match self.stacks.cool(COOLED) {
                 true => Until::Now,
+                false if self.clock.is_virtual() => return self.wait_by_clock(),
                 false => self.until_timer(),
             }
         } else if self.asked.get().elapsed() >= MOST_UNASKED {
@@ -227,6 +133,21 @@ impl Loop {
             return;
         };
         self.ask(until);
+    }
+
+    /// Waits for the world by its own time, and for the rest not at all, if the clock goes on by itself.
+    #[cold]
+    fn wait_by_clock(&self) {
+        let next = self.timers.borrow().next_deadline();
+        if next.is_some_and(|next| next <= self.now()) {
+            return self.ask(Until::Now);
+        }
+        let (Some(next), Some(patience)) = (next, self.jumps) else { return self.ask(Until::Forever) };
+        self.ask(Until::Deadline(Instant::now() + patience));
+        if self.ready.borrow().is_empty() {
+            self.clock.advance_to(next);
+            self.ask(Until::Now);
+        }
     }
 
     fn until_timer(&self) -> Until {
@@ -239,6 +160,9 @@ impl Loop {
     #[inline(always)]
     fn next_ready(&self) -> Option<TaskRef> {
         let mut ready = self.ready.borrow_mut();
+        if let Some(order) = &self.order {
+            return order.next(&mut ready);
+        }
         let task = ready.pop_front()?;
         // With many tasks all of them are cold. Two that come later are fetched: a header, and a stack by its header.
         if let Some(far) = ready.get(2 * AHEAD) {
@@ -256,6 +180,9 @@ impl Loop {
             eprintln!("wait for events: {error}");
             process::abort();
         }
+        if let Some(order) = &self.order {
+            order.mix_completions(&mut completions);
+        }
         for completion in completions.drain(..) {
             // SAFETY: the token is of a task that operates, which does not end before this completion.
             let task = unsafe { task_of(completion.token) };
@@ -267,8 +194,14 @@ impl Loop {
         self.unasked.set(0);
         let mut expired = self.expired.borrow_mut();
         self.timers.borrow_mut().expire(now, &mut expired);
+        if let Some(order) = &self.order {
+            order.mix_timers(&mut expired);
+        }
         for token in expired.drain(..) {
             if let Some(region) = region_of(token) {
+                if let Some(order) = &self.order {
+                    order.expire(None);
+                }
                 // SAFETY: its timer is taken away when it is left, or has no task any more.
                 let region = unsafe { region.as_ref() };
                 region.timer.set(None);
@@ -277,6 +210,9 @@ impl Loop {
             }
             // SAFETY: the token is of a task that has set the timer, and takes it away before it ends.
             let task = unsafe { task_of(token) };
+            if let Some(order) = &self.order {
+                order.expire(Some(task));
+            }
             task.timer.set(None);
             task.set(Flags::TIMED_OUT);
             self.interrupt(task);
@@ -289,6 +225,9 @@ impl Loop {
         let mut messages = self.messages.borrow_mut();
         self.mailbox.empty_into(&mut messages);
         for message in messages.drain(..) {
+            if let Some(order) = &self.order {
+                order.hear();
+            }
             let header = match message {
                 Message::Unpark(remote) => remote.task(),
                 Message::Deliver(letter) => letter.deliver(),
@@ -306,6 +245,9 @@ impl Loop {
     #[inline]
     pub(crate) fn admit(&self, task: TaskRef) {
         self.live.set(self.live.get() + 1);
+        if let Some(order) = &self.order {
+            order.admit(task, self.current.get());
+        }
         if self.closing.get() {
             task.asked.set(Some(Reason::Shutdown));
             task.set(Flags::CANCELLED);
@@ -384,6 +326,9 @@ impl Loop {
         drop(task.stack.take());
         task.state.set(State::Ended);
         self.live.set(self.live.get() - 1);
+        if let Some(order) = &self.order {
+            order.end(task);
+        }
         if task.has_rare() {
             task.with_rare(|rare| rare.remote.as_ref().map(|remote| remote.end()));
         }
@@ -479,17 +424,22 @@ impl Loop {
     /// Cancels all tasks, those that were made last first.
     #[cold]
     fn cancel_all(&self) {
-        // SAFETY: the loop has them as long as it lives.
-        let cells = unsafe { self.cells.as_ref() };
-        // SAFETY: a task's block is written at once, and the second word is its link's function.
-        let taken = unsafe { cells.taken() };
-        for block in taken.into_iter().rev() {
-            // SAFETY: a block that is taken is a task's.
-            let task = unsafe { TaskRef::new(block.cast::<Header>()) };
+        for task in self.tasks().into_iter().rev() {
             if !task.has_ended() {
                 self.cancel(task, Reason::Shutdown);
             }
         }
+    }
+
+    /// All tasks that have not ended.
+    fn tasks(&self) -> Vec<TaskRef> {
+        // SAFETY: the loop has them as long as it lives.
+        let cells = unsafe { self.cells.as_ref() };
+        // SAFETY: a task's block is written at once, and the second word is its link's function.
+        let taken = unsafe { cells.taken() };
+        // SAFETY: a block that is taken is a task's.
+        let tasks = taken.into_iter().map(|block| unsafe { TaskRef::new(block.cast::<Header>()) });
+        tasks.filter(|task| !task.has_ended()).collect()
     }
 
     // --- what a task calls ---
@@ -537,11 +487,24 @@ impl Loop {
         }
     }
 
+    /// Submits an operation that does not wait. Gives its result.
+    ///
+    /// # Safety
+    ///
+    /// What the operation points to is valid; the driver does not wait for it.
+    pub(crate) unsafe fn attempt(&self, op: Op) -> i32 {
+        // SAFETY: by the obligation. A token of nobody, which nothing in flight has.
+        match unsafe { self.driver.borrow_mut().submit(op, Token(0)) } {
+            Submitted::Done(result) => result,
+            Submitted::Pending => unreachable!("invariant: it does not wait"),
+        }
+    }
+
     /// Something was done at once. A task whose socket always has something must not keep the others from running.
     #[inline]
     pub(crate) fn pass(&self, task: TaskRef) {
         self.unasked.set(self.unasked.get() + 1);
-        if self.unasked.get() >= ROUND {
+        if self.unasked.get() >= ROUND || self.order.as_ref().is_some_and(|order| order.pauses(task)) {
             self.yield_now(task);
         }
     }
@@ -578,42 +541,4 @@ impl Drop for Loop {
         // SAFETY: the loop uses them no more.
         unsafe { Cells::release(self.cells) };
     }
-}
-
-/// A task's first function.
-pub(crate) unsafe extern "C" fn entry(_: usize, link: *const Link, _: *mut ()) -> ! {
-    // SAFETY: this is the first function, called by the switch.
-    unsafe { switch::begin(link) };
-    let header = NonNull::new(link.cast_mut()).expect("invariant: a header does not lie at address 0");
-    // SAFETY: a header begins with its link, and the loop owns the task until it has ended.
-    let task = unsafe { TaskRef::new(header.cast()) };
-    // SAFETY: called once, on the task's stack.
-    unsafe { (task.vtable.run)(task) };
-    // SAFETY: `run` has dropped all that it had, or put it into the task.
-    unsafe { switch::end(link, ENDED) }
-}
-
-/// The mark of a token that names a region. Addresses of tasks and regions are even.
-const REGION: u64 = 1;
-
-fn region_token(region: &Region) -> Token {
-    Token(ptr::from_ref(region).expose_provenance() as u64 | REGION)
-}
-
-fn region_of(token: Token) -> Option<NonNull<Region>> {
-    let is_region = token.0 & REGION != 0;
-    is_region.then(|| NonNull::new(ptr::with_exposed_provenance_mut((token.0 ^ REGION) as usize))).flatten()
-}
-
-fn token(task: TaskRef) -> Token {
-    Token(task.header().as_ptr().expose_provenance() as u64)
-}
-
-/// # Safety
-///
-/// The token is that of a task that has not ended.
-unsafe fn task_of(token: Token) -> TaskRef {
-    let header = NonNull::new(ptr::with_exposed_provenance_mut(token.0 as usize));
-    // SAFETY: by the obligation.
-    unsafe { TaskRef::new(header.expect("invariant: a token is an address")) }
 }

@@ -48,6 +48,8 @@ impl Flags {
     pub(crate) const SHIELDED: Self = Self(4);
     /// It has been told so by an error: next time it is unwound. Set by itself, cleared where it is not to end any more.
     pub(crate) const TOLD: Self = Self(16);
+    /// It has passed a checkpoint. Set by itself at each, cleared by who wants to know.
+    pub(crate) const PASSED: Self = Self(32);
     /// It has ended by a panic. Set by itself, cleared never.
     pub(crate) const PANICKED: Self = Self(8);
 }
@@ -131,7 +133,7 @@ pub(crate) struct Header {
 }
 
 /// See the module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TaskRef(NonNull<Header>);
 
 impl Header {

@@ -23,17 +23,21 @@
 //!
 //! # Modules, in reading order
 //!
-//! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
-//! knows of one (`header`), how a cancellation spreads (`region`); the loop itself (`event_loop`), its moments (`instant`), what runs on it
+//! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what repeats a
+//! simulation (`seed`), what the loop knows of a task (`header`), how a cancellation spreads (`region`), what a simulation
+//! chooses (`order`), what the driver calls a task (`token`); the loop itself (`event_loop`), its moments (`instant`), what runs on it
 //! (`task`), what that waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
-//! (`cancel`), several of them (`group`), and the face of it all (`run`).
+//! (`cancel`), several of them (`group`), the face of it all (`run`), and what tests do with time and order ([`testing`]).
 #![warn(missing_debug_implementations)]
 
 mod cells;
 mod remote;
 mod cancelled;
+mod seed;
 mod header;
 mod region;
+mod order;
+mod token;
 mod event_loop;
 mod instant;
 mod task;
@@ -46,6 +50,7 @@ mod scope;
 mod cancel;
 mod group;
 mod run;
+pub mod testing;
 
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
@@ -54,7 +59,7 @@ pub use group::{Task, TaskGroup};
 pub use instant::Instant;
 pub use join::{Builder, JoinHandle, spawn};
 pub use kettle_driver as driver;
-pub use operation::{Outcome, cancelled, checkpoint, close, operate};
+pub use operation::{Outcome, attempt, cancelled, checkpoint, close, operate, simulated};
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};

@@ -18,9 +18,10 @@ pub(crate) fn check(task: TaskRef) {
     }
 }
 
-/// Whether a task's cancellation is to be heard.
+/// Whether a task's cancellation is to be heard: what each checkpoint asks.
 #[inline]
 pub(crate) fn is_cancelled(task: TaskRef) -> bool {
+    task.set(Flags::PASSED);
     task.is(Flags::CANCELLED) && !task.is(Flags::SHIELDED)
 }
 

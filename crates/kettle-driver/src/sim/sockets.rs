@@ -58,6 +58,8 @@ pub(crate) struct Stream {
     pub(crate) is_read_shut: bool,
     pub(crate) is_write_shut: bool,
     pub(crate) is_reset: bool,
+    /// Whether it has sent to a peer that has gone, and will be told.
+    pub(crate) is_rejected: bool,
 }
 
 impl Sockets {

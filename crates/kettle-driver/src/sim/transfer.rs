@@ -19,6 +19,9 @@ pub(super) type Moved = Option<i32>;
 /// There are `len` bytes at `buf`, and nobody else uses them.
 pub(super) unsafe fn receive(world: &mut World, id: Id, buf: *mut u8, len: usize, flags: i32) -> Moved {
     let peeks = flags & libc::MSG_PEEK != 0;
+    if len == 0 {
+        return Some(0);
+    }
     match world.receivable(id, 0, len.min(MOST_BYTES)) {
         Ready::Bytes(count) => {
             if let Some(flow) = world.inbound(id) {
@@ -45,6 +48,7 @@ pub(super) unsafe fn receive(world: &mut World, id: Id, buf: *mut u8, len: usize
 /// There are `len` bytes at `buf`, and nobody writes them.
 pub(super) unsafe fn send(world: &mut World, id: Id, buf: *const u8, len: usize) -> Moved {
     match world.sendable(id, len.min(MOST_BYTES)) {
+        Ready::Bytes(_) if len == 0 => Some(0),
         Ready::Bytes(count) => {
             // SAFETY: `count <= len`.
             let bytes = unsafe { bytes(buf, count) };

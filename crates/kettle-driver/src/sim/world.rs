@@ -311,6 +311,7 @@ impl World {
             is_read_shut: false,
             is_write_shut: false,
             is_reset: false,
+            is_rejected: false,
         };
         let ours = stream(caller, host, flow(names[1], self.now()));
         // Nothing is heard before the answer.
@@ -408,7 +409,9 @@ impl World {
         if stream.is_write_shut || stream.is_reset {
             return Ready::Error(libc::EPIPE);
         }
-        let Some(other) = stream.other else { return Ready::Bytes(most) };
+        let Some(other) = stream.other else {
+            return if stream.is_rejected { Ready::Blocked } else { Ready::Bytes(most) };
+        };
         let Some(flow) = self.inbound(other) else { return Ready::Bytes(most) };
         if flow.random.once_in(resets) {
             self.reset(id);
@@ -435,6 +438,9 @@ impl World {
             Some(other) => self.push(other, Segment::Bytes(bytes)),
             // There and back again: who is not there says so.
             None => {
+                if let Some(stream) = self.sockets.get_mut(id).and_then(|socket| socket.stream.as_mut()) {
+                    stream.is_rejected = true;
+                }
                 let (there, back) = (self.later(), self.later());
                 let at = there.saturating_add(back.saturating_sub(self.now()));
                 self.push_at(id, Segment::Reset, at);
