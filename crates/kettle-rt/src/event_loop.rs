@@ -9,7 +9,7 @@
 
 mod parts;
 
-pub(crate) use self::parts::{Loop, current, entry, task};
+pub(crate) use self::parts::{Loop, current, entry, is_time_virtual, task};
 pub use self::parts::{choose, now};
 
 use self::parts::{CURRENT, ENDED};
@@ -39,6 +39,9 @@ const AHEAD: usize = 4;
 
 /// How many stacks give their memory back between two looks at the kernel.
 const COOLED: usize = 256;
+
+/// How long a simulation goes on: what comes later never does. (Who sleeps for ever sleeps for centuries at a time.)
+const LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// How many lists of members are kept.
 const LISTS: usize = 64;
@@ -94,7 +97,10 @@ impl Loop {
         let is_stuck = match until {
             Until::Forever => self.driver.borrow().is_quiet(),
             Until::Now => order.is_busy_for_ever(),
-            Until::Deadline(_) => false,
+            Until::Deadline(at) => {
+                let end = self.clock.elapsed() + at.saturating_duration_since(self.now());
+                end > LIFETIME && self.driver.borrow().is_quiet()
+            }
         };
         if is_stuck {
             let describe = |task| self.driver.borrow().describe(token(task));

@@ -261,6 +261,8 @@ impl Order {
                     && task.with_rare(|rare| rare.remote.as_ref().is_some_and(|remote| remote.is_parked()))
                 {
                     "is parked".to_owned()
+                } else if task.timer.get().is_some() {
+                    "sleeps for more than a lifetime".to_owned()
                 } else {
                     "waits to be woken by another task".to_owned()
                 }

@@ -168,6 +168,27 @@ fn a_scope_whose_tasks_wait_for_ever_is_a_deadlock() {
 }
 
 #[test]
+fn who_waits_for_what_never_comes_is_deadlocked() {
+    let failure = Simulation::new(1).run(|| spawn(|| sleep(Duration::MAX)).join().unwrap()).unwrap_err();
+    assert!(failure.to_string().contains("task 1 sleeps for more than a lifetime"), "{failure}");
+    simulate(1, || sleep(99 * 365 * DAY));
+}
+
+#[test]
+fn tasks_that_poll_are_told_so() {
+    let failure = Simulation::new(1)
+        .run(|| {
+            let start = Instant::now();
+            while start.elapsed() < DAY {
+                yield_now();
+            }
+        })
+        .unwrap_err();
+    assert!(failure.is_livelock() && !failure.is_deadlock());
+    assert!(failure.to_string().contains("task 0 is ready to run"), "{failure}");
+}
+
+#[test]
 fn a_deadlock_unwinds_its_tasks() {
     let dropped = Rc::new(Cell::new(0));
     struct Counts(Rc<Cell<u32>>);
@@ -234,6 +255,26 @@ fn simulate_inside_of_run_is_an_error_that_says_so() {
         assert!(panic.downcast_ref::<String>().unwrap().contains("outside of `run`"));
     });
     simulate(1, || assert!(Simulation::new(1).run(|| ()).unwrap_err().is_nested()));
+}
+
+#[test]
+fn a_destructor_of_a_task_that_unwinds_does_not_wait_in_real_time() {
+    struct Sleeps;
+    impl Drop for Sleeps {
+        fn drop(&mut self) {
+            sleep(DAY);
+            kettle_rt::park_timeout(DAY);
+        }
+    }
+    simulate(1, || {
+        let task = spawn(|| {
+            let _sleeps = Sleeps;
+            sleep(Duration::MAX);
+        });
+        sleep(DAY);
+        task.cancel();
+        assert!(task.join().is_err());
+    });
 }
 
 #[test]

@@ -80,6 +80,12 @@ pub fn now() -> Instant {
     current().map_or_else(Instant::now, Loop::now)
 }
 
+/// Whether time goes on only when tasks wait: who waits otherwise waits for nothing.
+#[cold]
+pub(crate) fn is_time_virtual() -> bool {
+    current().is_some_and(|current| current.clock.is_virtual())
+}
+
 /// One of `n` things where nobody has been promised which: the index of one, below `n`.
 ///
 /// All such choices are made here, so that a simulation can make the same ones again. A loop's numbers are its own; where
