@@ -91,6 +91,7 @@ impl Loop {
     }
 
     /// Has time pass if nothing is ready. Gives `false` if the simulation is stuck.
+    #[inline(never)]
     fn attend_to_simulation(&self, order: &Order) -> bool {
         self.take_mail();
         let until = if self.ready.borrow().is_empty() { self.until_timer() } else { Until::Now };

@@ -75,6 +75,7 @@ pub(crate) struct Stuck {
     pub(crate) tasks: Vec<String>,
 }
 
+// Out of line, what the event loop calls: it is laid out for loops that are no simulation.
 impl Order {
     pub(crate) fn new(replay: Replay, tracer: Tracer, records: bool) -> Self {
         let seed = Random::new(replay.seed);
@@ -131,6 +132,7 @@ impl Order {
     }
 
     /// Takes the task out of a queue that runs next.
+    #[inline(never)]
     pub(crate) fn next(&self, ready: &mut VecDeque<TaskRef>) -> Option<TaskRef> {
         let what = |index: usize| {
             let [task, instead_of] = [index, 0].map(|index| self.name(ready[index]));
@@ -144,11 +146,13 @@ impl Order {
     }
 
     /// Whether a task waits where it need not.
+    #[inline(never)]
     pub(crate) fn pauses(&self, task: TaskRef) -> bool {
         self.decide(2, self.rarity, |_| What::Pause { task: self.name(task) }) > 0
     }
 
     /// See [`choose`](crate::choose).
+    #[inline(never)]
     pub(crate) fn choose(&self, of: usize) -> usize {
         self.decide(of, 1, |_| What::Chosen { of })
     }
@@ -163,6 +167,7 @@ impl Order {
         self.mix(items, |of| What::Timer { of });
     }
 
+    #[inline(never)]
     fn mix<T>(&self, items: &mut [T], what: impl Fn(usize) -> What) {
         for place in 0..items.len() {
             let index = self.decide(items.len() - place, self.rarity, |_| what(items.len() - place));
@@ -178,6 +183,7 @@ impl Order {
     // --- tasks ---
 
     /// A task was made, by another one if one runs.
+    #[inline(never)]
     pub(crate) fn admit(&self, task: TaskRef, by: Option<TaskRef>) {
         let number = self.spawned.get();
         self.spawned.set(number + 1);
@@ -186,6 +192,7 @@ impl Order {
         self.tasks.borrow_mut().insert(task, Known { number, host });
     }
 
+    #[inline(never)]
     pub(crate) fn end(&self, task: TaskRef) {
         self.tracer.note(Note::Ended { task: self.number(task) });
         if task.is(Flags::PANICKED) && !task.has_handle() && task.family.get().is_none() {
@@ -195,6 +202,7 @@ impl Order {
     }
 
     /// A task's time has come; without one it is a region's.
+    #[inline(never)]
     pub(crate) fn expire(&self, task: Option<TaskRef>) {
         self.tracer.note(Note::Expired { task: task.map_or(u64::MAX, |task| self.number(task)) });
     }

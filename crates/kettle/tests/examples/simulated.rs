@@ -29,3 +29,16 @@ fn a_simulated_hour_is_the_same_each_time() {
     assert_eq!(said("simulated_day", &["20", "1"], None), hour);
     assert_ne!(said("simulated_day", &["20", "1", "7"], None), hour);
 }
+
+#[test]
+fn a_server_runs_in_a_simulation_if_the_environment_says_so() {
+    for name in ["echo", "chat", "proxy"] {
+        let run = |seed: &str| {
+            let output = command(name).env("KETTLE_DRIVER", "sim").env("KETTLE_SEED", seed).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert!(run("1").starts_with("listening on 127.0.0.1:32768\n"), "{}", run("1"));
+        assert_eq!(run("2"), run("2"));
+    }
+}
