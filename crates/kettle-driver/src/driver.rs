@@ -1,19 +1,25 @@
 //! Owns the choice between the event schedulers, and the calls that all of them have.
 //!
-//! The choice is made once, when a driver is made; a call then goes through one `match`. Another scheduler (a simulated
-//! one) is one more arm of `Scheduler` and one more `Kind`.
+//! The choice is made once, when a driver is made; a call then goes through one `match`. Another scheduler is
+//! one more arm of `Scheduler` and one more `Kind`.
 
 use crate::choice::Choice;
+use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::epoll;
 use crate::error::{DriverError, Reason};
 use crate::fork::Origin;
 use crate::kind::{Absence, Kind, VARIABLE};
+use crate::network::Network;
 use crate::notifier::{Bell, Notifier};
 use crate::op::{Completion, Op, Submitted, Token};
+use crate::sim;
+use crate::trace::Tracer;
 use crate::until::Until;
 use crate::uring;
 use std::io;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -37,12 +43,19 @@ pub struct Config {
     /// Which driver. By default [`KETTLE_DRIVER`](VARIABLE) says it, and if that isn't set or empty, the first of
     /// [`Kind::ALL`] that runs here.
     pub kind: Option<Kind>,
+    /// What the world of [`Kind::Sim`] is like.
+    pub conditions: Conditions,
 }
 
 impl Default for Config {
     fn default() -> Self {
         // The stress build makes full queues the rule.
-        Self { entries: if cfg!(kettle_stress) { 2 } else { 1024 }, spin: Duration::ZERO, kind: None }
+        Self {
+            entries: if cfg!(kettle_stress) { 2 } else { 1024 },
+            spin: Duration::ZERO,
+            kind: None,
+            conditions: Conditions::default(),
+        }
     }
 }
 
@@ -93,6 +106,7 @@ pub struct Driver {
 enum Scheduler {
     Uring(uring::Uring),
     Epoll(epoll::Epoll),
+    Sim(Box<sim::Sim>),
 }
 
 impl Driver {
@@ -130,6 +144,13 @@ impl Driver {
             Some((kind @ Kind::Epoll, by)) => {
                 let absence = Absence::Forced { by };
                 (epoll(bell()?)?, Choice { kind, modes: epoll::Epoll::MODES, other: Kind::Uring, absence })
+            }
+            Some((kind @ Kind::Sim, by)) => {
+                let scheduler = Scheduler::Sim(Box::new(sim::Sim::new(bell()?, config.conditions.clone())));
+                (
+                    scheduler,
+                    Choice { kind, modes: sim::Sim::MODES, other: Kind::Uring, absence: Absence::Forced { by } },
+                )
             }
             None => match uring(bell()?) {
                 Ok((scheduler, modes)) => {
@@ -174,6 +195,8 @@ impl Driver {
             Scheduler::Uring(uring) => unsafe { uring.submit(&op, token) },
             // SAFETY: the contract is the same.
             Scheduler::Epoll(epoll) => unsafe { epoll.submit(op, token) },
+            // SAFETY: the contract is the same.
+            Scheduler::Sim(sim) => unsafe { sim.submit(op, token) },
         }
     }
 
@@ -188,6 +211,7 @@ impl Driver {
         match &mut self.scheduler {
             Scheduler::Uring(uring) => uring.cancel(token),
             Scheduler::Epoll(epoll) => epoll.cancel(token),
+            Scheduler::Sim(sim) => sim.cancel(token),
         }
     }
 
@@ -207,6 +231,7 @@ impl Driver {
         match &mut self.scheduler {
             Scheduler::Uring(uring) => uring.wait(until, out),
             Scheduler::Epoll(epoll) => epoll.wait(until, out),
+            Scheduler::Sim(sim) => sim.wait(until, out),
         }
     }
 
@@ -222,7 +247,7 @@ impl Driver {
     pub fn adopt(&mut self, fd: BorrowedFd<'_>) {
         if !self.origin.is_elsewhere() {
             match &mut self.scheduler {
-                Scheduler::Uring(_) => {}
+                Scheduler::Uring(_) | Scheduler::Sim(_) => {}
                 Scheduler::Epoll(epoll) => epoll.adopts(fd.as_raw_fd()),
             }
         }
@@ -237,6 +262,8 @@ impl Driver {
             match &mut self.scheduler {
                 Scheduler::Uring(uring) => uring.closes(fd.as_raw_fd()),
                 Scheduler::Epoll(epoll) => epoll.releases(fd.as_raw_fd()),
+                // What is simulated is nothing outside.
+                Scheduler::Sim(_) => {}
             }
         }
     }
@@ -251,6 +278,7 @@ impl Driver {
             match &mut self.scheduler {
                 Scheduler::Uring(uring) => uring.closes(fd.as_raw_fd()),
                 Scheduler::Epoll(epoll) => epoll.closes(fd.as_raw_fd()),
+                Scheduler::Sim(sim) => sim.closes(fd.as_raw_fd()),
             }
         }
         drop(fd);
@@ -266,6 +294,48 @@ impl Driver {
         match &self.scheduler {
             Scheduler::Uring(uring) => uring.in_flight(),
             Scheduler::Epoll(epoll) => epoll.in_flight(),
+            Scheduler::Sim(sim) => sim.in_flight(),
+        }
+    }
+
+    /// Which time it is for this driver: a simulation's has a clock of its own.
+    pub fn clock(&self) -> Clock {
+        match &self.scheduler {
+            Scheduler::Sim(sim) => sim.clock().clone(),
+            Scheduler::Uring(_) | Scheduler::Epoll(_) => Clock::system(),
+        }
+    }
+
+    /// What writes a simulation's trace; none if this is no simulation.
+    pub fn tracer(&self) -> Option<Tracer> {
+        match &self.scheduler {
+            Scheduler::Sim(sim) => Some(sim.tracer().clone()),
+            Scheduler::Uring(_) | Scheduler::Epoll(_) => None,
+        }
+    }
+
+    /// A simulation's network, as one host sees it; none if this is no simulation. Without a host it is `127.0.0.1`, which
+    /// knows nobody but itself.
+    pub fn network(&mut self, host: Option<IpAddr>) -> Option<Network<'_>> {
+        match &mut self.scheduler {
+            Scheduler::Sim(sim) => Some(Network::new(sim, host)),
+            Scheduler::Uring(_) | Scheduler::Epoll(_) => None,
+        }
+    }
+
+    /// Whether a simulation waits for nothing but for whoever uses it: no time that passes brings anything.
+    pub fn is_quiet(&self) -> bool {
+        match &self.scheduler {
+            Scheduler::Sim(sim) => sim.is_quiet(),
+            Scheduler::Uring(_) | Scheduler::Epoll(_) => false,
+        }
+    }
+
+    /// What an operation of a simulation waits for, in words; none of others.
+    pub fn describe(&self, token: Token) -> Option<String> {
+        match &self.scheduler {
+            Scheduler::Sim(sim) => sim.describe(token),
+            Scheduler::Uring(_) | Scheduler::Epoll(_) => None,
         }
     }
 
@@ -273,6 +343,7 @@ impl Driver {
         match &self.scheduler {
             Scheduler::Uring(uring) => uring.bell(),
             Scheduler::Epoll(epoll) => epoll.bell(),
+            Scheduler::Sim(sim) => sim.bell(),
         }
     }
 }

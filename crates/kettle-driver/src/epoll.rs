@@ -8,7 +8,7 @@
 //! One attempt is saved: a receive on TCP that returns less than there was room for has emptied the socket, so the next
 //! one parks at once. (Not after a hang-up or urgent data: there the end, or more, may be behind a short count.)
 
-mod attempt;
+pub(crate) mod attempt;
 mod parked;
 mod descriptors;
 

@@ -61,7 +61,7 @@ impl fmt::Display for DriverError {
         match &self.0 {
             Reason::UnknownWord(word) => {
                 write!(f, "make a driver: {VARIABLE} is {word:?}, and the drivers are")?;
-                Kind::ALL.iter().enumerate().try_for_each(|(index, kind)| {
+                Kind::ALL.iter().chain([&Kind::Sim]).enumerate().try_for_each(|(index, kind)| {
                     write!(f, "{} `{kind}`", if index == 0 { "" } else { "," }) //
                 })
             }

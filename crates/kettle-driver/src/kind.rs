@@ -18,10 +18,12 @@ pub enum Kind {
     /// epoll: system calls are tried, and tried again when a descriptor is ready. For kernels and containers that
     /// forbid io_uring.
     Epoll,
+    /// A simulation: a virtual clock, and a network that is not there. It is never chosen by itself.
+    Sim,
 }
 
 impl Kind {
-    /// All of them, the preferred one first.
+    /// All that do something in the world, the preferred one first.
     pub const ALL: [Kind; 2] = [Kind::Uring, Kind::Epoll];
 
     /// Its word, as [`VARIABLE`] has it.
@@ -29,6 +31,7 @@ impl Kind {
         match self {
             Kind::Uring => "uring",
             Kind::Epoll => "epoll",
+            Kind::Sim => "sim",
         }
     }
 
@@ -41,7 +44,7 @@ impl Kind {
     /// assert_eq!(Kind::named("kqueue"), None);
     /// ```
     pub fn named(word: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == word)
+        Kind::ALL.into_iter().chain([Kind::Sim]).find(|kind| kind.name() == word)
     }
 }
 

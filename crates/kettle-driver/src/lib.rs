@@ -24,14 +24,16 @@
 //!
 //! # Which driver
 //!
-//! `KETTLE_DRIVER=uring` or `epoll` decides, or [`Config::kind`]; otherwise it is io_uring if it works here (Linux 5.19,
-//! and nobody forbids it). [`Driver::choice`] says which one runs and why not the other.
+//! `KETTLE_DRIVER=uring`, `epoll` or `sim` decides, or [`Config::kind`]; otherwise it is io_uring if it works here (Linux 5.19,
+//! and nobody forbids it). [`Driver::choice`] says which one runs and why not the other. `sim` is a world of its own: a
+//! virtual clock and a network that is not there, whose events follow from a seed.
 //!
 //! # Modules, in reading order
 //!
 //! The words: operations and completions (`op`), how long to sleep (`until`), the drivers' names (`kind`), `error`,
-//! `choice`. Then [`Timers`] (`timers`); what both drivers need (`tokens`, `fork`, `syscalls`, `notifier`); the drivers
-//! (`epoll`, `uring`), and the choice between them (`driver`).
+//! `choice`. Then [`Timers`] (`timers`) and [`Random`] numbers (`random`); what a simulation has besides (`clock`,
+//! `trace`, `conditions`); what the drivers need (`tokens`, `fork`, `syscalls`, `notifier`); the drivers (`epoll`, `uring`,
+//! `sim`, and what its `network` is asked for), and the choice between them (`driver`).
 #![warn(missing_debug_implementations)]
 
 mod op;
@@ -40,19 +42,30 @@ mod kind;
 mod error;
 mod choice;
 mod timers;
+mod random;
+mod clock;
+mod trace;
+mod conditions;
 mod tokens;
 mod fork;
 mod syscalls;
 mod notifier;
 mod epoll;
 mod uring;
+mod sim;
+mod network;
 mod driver;
 
 pub use choice::Choice;
+pub use clock::Clock;
+pub use conditions::Conditions;
 pub use driver::{Config, Driver};
 pub use error::DriverError;
 pub use kind::{Absence, Kind, VARIABLE};
+pub use network::Network;
 pub use notifier::Notifier;
 pub use op::{Completion, Interest, Op, Submitted, Token};
+pub use random::Random;
 pub use timers::{TimerKey, Timers};
+pub use trace::{Note, Trace, Tracer};
 pub use until::Until;

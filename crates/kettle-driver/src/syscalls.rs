@@ -137,3 +137,33 @@ pub(crate) fn socket_option(fd: RawFd, option: i32) -> Result<i32, i32> {
     checked(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &raw mut len) })?;
     Ok(value)
 }
+
+/// A TCP socket that is connected to nothing, in blocking mode.
+pub(crate) fn tcp_socket(is_ipv6: bool) -> Result<OwnedFd, i32> {
+    let socket = |family| {
+        // SAFETY: takes no pointers.
+        owned(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })
+    };
+    // Where the kernel has no IPv6, a socket of the other family stands for one as well.
+    let made = if is_ipv6 { socket(libc::AF_INET6).or_else(|_| socket(libc::AF_INET)) } else { socket(libc::AF_INET) };
+    made.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Whether a socket is to be closed by a reset (`SO_LINGER` with a time of zero).
+pub(crate) fn resets_on_close(fd: RawFd) -> bool {
+    let mut linger = libc::linger { l_onoff: 0, l_linger: 0 };
+    let mut len = size_of::<libc::linger>() as libc::socklen_t;
+    let (value, len) = ((&raw mut linger).cast(), &raw mut len);
+    // SAFETY: the value and its length are variables.
+    let got = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, value, len) };
+    got == 0 && linger.l_onoff != 0 && linger.l_linger == 0
+}
+
+/// Whether a descriptor is a file whose reads and writes wait for nobody.
+pub(crate) fn is_regular(fd: RawFd) -> bool {
+    // SAFETY: all zeros is a valid `stat`.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a variable, which the kernel writes.
+    let got = unsafe { libc::fstat(fd, &raw mut stat) };
+    got == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFREG
+}

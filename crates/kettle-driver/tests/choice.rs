@@ -99,8 +99,9 @@ fn without_the_variable_the_best_runs() {
 fn an_unknown_word_is_an_error_that_lists_the_words() {
     for word in ["kqueue", "URING", "uring "] {
         let said = said(&child("plain", Some(word)));
-        let expected =
-            format!("make a driver: KETTLE_DRIVER is {word:?}, and the drivers are `uring`, `epoll`; true false");
+        let expected = format!(
+            "make a driver: KETTLE_DRIVER is {word:?}, and the drivers are `uring`, `epoll`, `sim`; true false"
+        );
         assert_eq!(said, expected);
     }
 }

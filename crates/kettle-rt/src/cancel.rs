@@ -7,13 +7,14 @@
 use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::header::{Region, TaskRef};
+use crate::instant::Instant;
 use crate::outside;
 use crate::region;
 use crate::scope::leave;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{self, Duration};
 
 /// A part of a task that can be cancelled by itself. Made by [`cancel_scope`].
 pub struct CancelScope {
@@ -29,6 +30,7 @@ impl CancelScope {
 
     /// Sets when it is cancelled, instead of when it was set before. A time that has passed cancels at once.
     pub fn set_deadline(&self, deadline: Option<Instant>) {
+        let deadline = deadline.map(time::Instant::from);
         let Some(event_loop) = self.region.task.get().and_then(outside::loop_of) else { return };
         if deadline.is_some_and(|deadline| deadline <= event_loop.now()) {
             self.cancel_for(Reason::Deadline);
@@ -116,11 +118,22 @@ pub fn cancel_scope<T>(f: impl FnOnce(&CancelScope) -> T) -> Result<T, Cancelled
 ///
 /// As `cancel_scope`.
 pub fn timeout<T>(time: Duration, f: impl FnOnce() -> T) -> Result<T, Cancelled> {
-    let until = |scope: &CancelScope| scope.set_deadline(event_loop::now().checked_add(time));
+    let until = |scope: &CancelScope| scope.set_deadline(Instant::now().checked_add(time));
     run(CancelScope { region: Region::default() }, until, |_| f())
 }
 
 /// Runs a function that is cancelled at a time. One that has passed is up at the first checkpoint. Otherwise as [`timeout`].
+///
+/// ```
+/// use kettle_rt::{EventLoop, Instant, deadline, sleep};
+/// use std::time::Duration;
+///
+/// EventLoop::new()?.run(|| {
+///     let late = deadline(Instant::now(), || sleep(Duration::MAX));
+///     assert!(late.is_err());
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -129,7 +142,8 @@ pub fn timeout<T>(time: Duration, f: impl FnOnce() -> T) -> Result<T, Cancelled>
 /// # Panics
 ///
 /// As `timeout`.
-pub fn deadline<T>(at: Instant, f: impl FnOnce() -> T) -> Result<T, Cancelled> {
+pub fn deadline<T>(at: impl Into<time::Instant>, f: impl FnOnce() -> T) -> Result<T, Cancelled> {
+    let at = Instant::from(at.into());
     run(CancelScope { region: Region::default() }, |scope| scope.set_deadline(Some(at)), |_| f())
 }
 

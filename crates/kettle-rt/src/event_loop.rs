@@ -10,28 +10,29 @@
 //! The unsafe code of this module is switching to tasks, and reading as references the pointers that stand for tasks
 //! meanwhile: those in the queue, and the driver's tokens.
 
+mod parts;
+
+pub(crate) use self::parts::{AbortOnUnwind, CURRENT, Loop, current, entry, is_outside, is_time_virtual, task};
+pub use self::parts::{choose, now};
+
+use self::parts::{ENDED, refuse_to_go_on};
 use crate::alarm::Listener;
 use crate::cancelled::Reason;
 use crate::cells::Cells;
-use crate::fork::at_fork;
 use crate::header::{Flags, Region, Run, State, TaskRef};
+use crate::order::Order;
 use crate::region;
-use crate::remote::{Mailbox, Message, Slot};
+use crate::remote::{Message, Slot};
 use crate::tokens::{alarm_of, region_of, region_token, task_of, token};
-use kettle_driver::{Choice, Completion, Driver, Op, Submitted, Timers, Token, Until};
-use kettle_fiber::link::Link;
+use kettle_driver::{Op, Submitted, Token, Until};
 use kettle_fiber::stack::Stacks;
 use kettle_fiber::{StackError, switch};
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::ptr::{self, NonNull};
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{io, process, thread};
 
 /// How many tasks are resumed before the loop looks at the clock.
 const ROUND: usize = 128;
@@ -48,143 +49,14 @@ const AHEAD: usize = 4;
 /// How many stacks give their memory back between two looks at the kernel.
 const COOLED: usize = 256;
 
+/// How long a simulation goes on: what comes later never does. (Who sleeps for ever sleeps for centuries at a time.)
+const LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// How many lists of members are kept.
 const LISTS: usize = 64;
 
-/// The word with which a task ends. (It suspends with 0.)
-const ENDED: usize = 1;
-
-thread_local! {
-    /// The loop that runs on this thread.
-    pub(crate) static CURRENT: Cell<*const Loop> = const { Cell::new(ptr::null()) };
-}
-
-/// Ends the process if it is dropped: tasks borrow from what lies below the loop, so no panic may pass it while they run.
-/// Those of tasks have been caught.
-pub(crate) struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        eprintln!("a panic would leave the event loop, whose tasks have not ended");
-        process::abort();
-    }
-}
-
-/// See the module.
-pub(crate) struct Loop {
-    pub(crate) ready: RefCell<VecDeque<TaskRef>>,
-    pub(crate) current: Cell<Option<TaskRef>>,
-    /// How many tasks have not ended.
-    pub(crate) live: Cell<usize>,
-    /// Whether what still runs is to end.
-    pub(crate) closing: Cell<bool>,
-    /// How many operations are awaited before the rest is to end.
-    pub(crate) stopping: Cell<usize>,
-    /// Whether this is the copy that a forked child has.
-    pub(crate) is_copy: Cell<bool>,
-    pub(crate) driver: RefCell<Driver>,
-    /// Shared with futures that wait for a time, which may outlive the loop.
-    pub(crate) timers: Rc<RefCell<Timers>>,
-    stacks: Stacks,
-    pub(crate) cells: NonNull<Cells>,
-    pub(crate) mailbox: Arc<Mailbox>,
-    /// What the driver, the timers and the mailbox give, emptied each time.
-    completions: RefCell<Vec<Completion>>,
-    expired: RefCell<Vec<Token>>,
-    messages: RefCell<Vec<Message>>,
-    /// Lists of members that are not in use, for the regions to come.
-    lists: RefCell<Vec<Vec<TaskRef>>>,
-    asked: Cell<Instant>,
-    /// How many operations in a row were done at once.
-    unasked: Cell<usize>,
-    /// How many operations have been submitted since the kernel was last asked.
-    begun: Cell<usize>,
-}
-
-/// The current loop, if one runs on this thread.
-#[inline]
-pub(crate) fn current<'a>() -> Option<&'a Loop> {
-    // SAFETY: set by `run` for as long as that runs. Whoever asks is called by it, directly or from a task; all of those
-    // end before it returns, and `Loop` is not `Send`.
-    unsafe { CURRENT.get().as_ref() }
-}
-
-/// The current loop and task. `None` outside of tasks, and where the task is unwinding: it must not be left then (S4).
-#[inline]
-pub(crate) fn task<'a>() -> Option<(&'a Loop, TaskRef)> {
-    let current = current()?;
-    let task = current.current.get()?;
-    (!thread::panicking()).then_some((current, task))
-}
-
-/// Whether this is outside of all `run`s: no loop runs, or the thread's own one, and the thread is not in a task of it.
-pub(crate) fn is_outside() -> bool {
-    current().is_none_or(|event_loop| event_loop.current.get().is_some_and(|task| task.is(Flags::THREAD)))
-}
-
-/// What time it is: the current loop's time, if one runs on this thread.
-pub fn now() -> Instant {
-    current().map_or_else(Instant::now, Loop::now)
-}
-
 impl Loop {
-    pub(crate) fn new(driver: Driver, stack_size: usize) -> io::Result<Self> {
-        let stacks = Stacks::of_size(stack_size).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        stacks.defer();
-        at_fork(leave_behind);
-        Ok(Self {
-            ready: RefCell::default(),
-            current: Cell::new(None),
-            live: Cell::new(0),
-            closing: Cell::new(false),
-            stopping: Cell::new(0),
-            is_copy: Cell::new(false),
-            timers: Rc::new(RefCell::new(Timers::new(Instant::now()))),
-            mailbox: Mailbox::new(driver.notifier()),
-            driver: RefCell::new(driver),
-            stacks,
-            cells: Cells::new(),
-            completions: RefCell::default(),
-            expired: RefCell::default(),
-            messages: RefCell::default(),
-            lists: RefCell::default(),
-            asked: Cell::new(Instant::now()),
-            unasked: Cell::new(0),
-            begun: Cell::new(0),
-        })
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    pub(crate) fn cells(&self) -> NonNull<Cells> {
-        self.cells
-    }
-
-    /// That of tasks which don't say.
-    pub(crate) fn stack_size(&self) -> usize {
-        self.stacks.size()
-    }
-
-    pub(crate) fn choice(&self) -> Choice {
-        self.driver.borrow().choice().clone()
-    }
-
-    pub(crate) fn current_task(&self) -> Option<TaskRef> {
-        self.current.get()
-    }
-
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
-    }
-
     // --- the run loop ---
-
-    /// Whether a task is one of this loop.
-    pub(crate) fn has(&self, task: TaskRef) -> bool {
-        task.is_in(self.cells)
-    }
 
     /// Runs the others until it is the turn of the thread's own task, whose stack this is.
     #[cold]
@@ -209,22 +81,53 @@ impl Loop {
         }
     }
 
-    /// In turns: what is ready runs, then the kernel is asked, in one call, for what has come and with what is to be done.
+    /// In turns: what is ready runs, then the kernel is asked, in one call, for what has come and with what is to be done. Gives
+    /// `false` if this is a simulation that can't go on.
     #[inline(always)]
-    pub(crate) fn run_until(&self, is_over: impl Fn() -> bool) {
+    pub(crate) fn run_until(&self, is_over: impl Fn() -> bool) -> bool {
         while !is_over() {
             for _ in 0..ROUND {
                 let Some(task) = self.next_ready() else { break };
                 self.resume(task);
                 if is_over() {
-                    return;
+                    return true;
                 }
                 if self.begun.get() >= BATCH {
                     break;
                 }
             }
-            self.attend();
+            match &self.order {
+                None => self.attend(),
+                Some(order) if self.attend_to_simulation(order) => {}
+                Some(_) => return false,
+            }
         }
+        true
+    }
+
+    /// Has time pass if nothing is ready. Gives `false` if the simulation is stuck.
+    #[inline(never)]
+    fn attend_to_simulation(&self, order: &Order) -> bool {
+        self.take_mail();
+        let until = if self.ready.borrow().is_empty() { self.until_timer() } else { Until::Now };
+        let is_stuck = match until {
+            Until::Forever => self.driver.borrow().is_quiet(),
+            Until::Now => order.is_busy_for_ever(),
+            Until::Deadline(at) => {
+                let end = self.clock.elapsed() + at.saturating_duration_since(self.now());
+                end > LIFETIME && self.driver.borrow().is_quiet()
+            }
+        };
+        if is_stuck {
+            let describe = |task| self.driver.borrow().describe(token(task));
+            order.get_stuck(self.tasks(), describe);
+            return false;
+        }
+        self.ask(until);
+        if until != Until::Now {
+            order.pass_time();
+        }
+        true
     }
 
     /// Asks the kernel if it is time to, and waits if nothing is ready.
@@ -234,6 +137,7 @@ impl Loop {
             // Nothing else to do: a good time to give memory back.
             match self.stacks.cool(COOLED) {
                 true => Until::Now,
+                false if self.clock.is_virtual() => return self.wait_by_clock(),
                 false => self.until_timer(),
             }
         } else if self.begun.get() >= BATCH || self.asked.get().elapsed() >= MOST_UNASKED {
@@ -242,6 +146,21 @@ impl Loop {
             return;
         };
         self.ask(until);
+    }
+
+    /// Waits for the world by its own time, and for the rest not at all, if the clock goes on by itself.
+    #[cold]
+    fn wait_by_clock(&self) {
+        let next = self.timers.borrow().next_deadline();
+        if next.is_some_and(|next| next <= self.now()) {
+            return self.ask(Until::Now);
+        }
+        let (Some(next), Some(patience)) = (next, self.jumps) else { return self.ask(Until::Forever) };
+        self.ask(Until::Deadline(Instant::now() + patience));
+        if self.ready.borrow().is_empty() {
+            self.clock.advance_to(next);
+            self.ask(Until::Now);
+        }
     }
 
     fn until_timer(&self) -> Until {
@@ -254,6 +173,9 @@ impl Loop {
     #[inline(always)]
     fn next_ready(&self) -> Option<TaskRef> {
         let mut ready = self.ready.borrow_mut();
+        if let Some(order) = &self.order {
+            return order.next(&mut ready);
+        }
         let task = ready.pop_front()?;
         // With many tasks all of them are cold. Two that come later are fetched: a header, and a stack by its header.
         if let Some(far) = ready.get(2 * AHEAD) {
@@ -271,6 +193,9 @@ impl Loop {
             eprintln!("wait for events: {error}");
             process::abort();
         }
+        if let Some(order) = &self.order {
+            order.mix_completions(&mut completions);
+        }
         for completion in completions.drain(..) {
             // SAFETY: the token is of a task that operates, which does not end before this completion.
             let task = unsafe { task_of(completion.token) };
@@ -283,8 +208,14 @@ impl Loop {
         self.begun.set(0);
         let mut expired = self.expired.borrow_mut();
         self.timers.borrow_mut().expire(now, &mut expired);
+        if let Some(order) = &self.order {
+            order.mix_timers(&mut expired);
+        }
         for token in expired.drain(..) {
             if let Some(region) = region_of(token) {
+                if let Some(order) = &self.order {
+                    order.expire(None);
+                }
                 // SAFETY: its timer is taken away when it is left, or has no task any more.
                 let region = unsafe { region.as_ref() };
                 region.timer.set(None);
@@ -292,6 +223,9 @@ impl Loop {
                 continue;
             }
             if let Some(alarm) = alarm_of(token) {
+                if let Some(order) = &self.order {
+                    order.expire(None);
+                }
                 // SAFETY: its future takes the timer away before it goes.
                 match unsafe { alarm.as_ref() }.go_off() {
                     Some(Listener::Task(task)) => self.wake(task.woken()),
@@ -302,6 +236,9 @@ impl Loop {
             }
             // SAFETY: the token is of a task that has set the timer, and takes it away before it ends.
             let task = unsafe { task_of(token) };
+            if let Some(order) = &self.order {
+                order.expire(Some(task));
+            }
             task.timer.set(None);
             task.set(Flags::TIMED_OUT);
             self.interrupt(task);
@@ -314,6 +251,9 @@ impl Loop {
         let mut messages = self.messages.borrow_mut();
         self.mailbox.empty_into(&mut messages);
         for message in messages.drain(..) {
+            if let Some(order) = &self.order {
+                order.hear();
+            }
             let header = match message {
                 Message::Unpark(remote) => remote.task(),
                 Message::Deliver(letter) => letter.deliver(),
@@ -331,6 +271,9 @@ impl Loop {
     #[inline]
     pub(crate) fn admit(&self, task: TaskRef) {
         self.live.set(self.live.get() + 1);
+        if let Some(order) = &self.order {
+            order.admit(task, self.current.get());
+        }
         if self.closing.get() {
             task.asked.set(Some(Reason::Shutdown));
             task.set(Flags::CANCELLED);
@@ -418,6 +361,9 @@ impl Loop {
         drop(task.stack.take());
         task.state.set(State::Ended);
         self.live.set(self.live.get() - 1);
+        if let Some(order) = &self.order {
+            order.end(task);
+        }
         if task.has_rare() {
             self.end_rare(task);
         }
@@ -587,11 +533,24 @@ impl Loop {
         }
     }
 
+    /// Submits an operation that does not wait. Gives its result.
+    ///
+    /// # Safety
+    ///
+    /// What the operation points to is valid; the driver does not wait for it.
+    pub(crate) unsafe fn attempt(&self, op: Op) -> i32 {
+        // SAFETY: by the obligation. A token of nobody, which nothing in flight has.
+        match unsafe { self.driver.borrow_mut().submit(op, Token(0)) } {
+            Submitted::Done(result) => result,
+            Submitted::Pending => unreachable!("invariant: it does not wait"),
+        }
+    }
+
     /// Something was done at once. A task whose socket always has something must not keep the others from running.
     #[inline]
     pub(crate) fn pass(&self, task: TaskRef) {
         self.unasked.set(self.unasked.get() + 1);
-        if self.unasked.get() >= ROUND {
+        if self.unasked.get() >= ROUND || self.order.as_ref().is_some_and(|order| order.pauses(task)) {
             self.yield_now(task);
         }
     }
@@ -636,36 +595,4 @@ impl Drop for Loop {
         // SAFETY: the loop uses them no more.
         unsafe { Cells::release(self.cells) };
     }
-}
-
-/// In a forked child, on its thread: if a loop ran there, it is its parent's.
-extern "C" fn leave_behind() {
-    if let Some(event_loop) = current() {
-        event_loop.is_copy.set(true);
-        CURRENT.set(ptr::null());
-    }
-}
-
-/// The task that has forked has come to its end in the child. Whoever waits for that waits in the parent.
-#[cold]
-fn refuse_to_go_on() -> ! {
-    eprintln!(
-        "return from a task in a forked process: its event loop is the parent's, so end the process by `exit` or `exec`"
-    );
-    process::abort();
-}
-
-/// A task's first function.
-pub(crate) unsafe extern "C" fn entry(_: usize, link: *const Link, _: *mut ()) -> ! {
-    // SAFETY: this is the first function, called by the switch.
-    unsafe { switch::begin(link) };
-    let header = NonNull::new(link.cast_mut()).expect("invariant: a header does not lie at address 0");
-    // SAFETY: a header begins with its link, and the loop owns the task until it has ended.
-    let task = unsafe { TaskRef::new(header.cast()) };
-    if let Run::Function(run) = task.vtable.run {
-        // SAFETY: called once, on the task's stack.
-        unsafe { run(task) };
-    }
-    // SAFETY: `run` has dropped all that it had, or put it into the task.
-    unsafe { switch::end(link, ENDED) }
 }

@@ -261,8 +261,8 @@ pub fn sleep(time: Duration) -> Sleep {
 }
 
 /// A future that is ready when a time has come; otherwise as [`sleep`].
-pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::until(Some(deadline))
+pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
+    Sleep::until(Some(deadline.into()))
 }
 
 impl Sleep {

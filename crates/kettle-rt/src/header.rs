@@ -59,6 +59,8 @@ impl Flags {
     pub(crate) const HANDLE: Self = Self(1 << 7);
     /// Its result is in its place. Set by itself, cleared by who takes or drops it.
     pub(crate) const RESULT: Self = Self(1 << 8);
+    /// It has passed a checkpoint. Set by itself at each, cleared by who wants to know.
+    pub(crate) const PASSED: Self = Self(1 << 10);
     /// A future that it polls has been woken on its own thread. Set by who wakes it, cleared by `waker`.
     pub(crate) const WOKEN: Self = Self(1 << 9);
 }
@@ -154,7 +156,7 @@ pub(crate) struct Header {
 }
 
 /// See the module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TaskRef(NonNull<Header>);
 
 impl Header {

@@ -23,23 +23,27 @@
 //!
 //! # Modules, in reading order
 //!
-//! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
-//! knows of one (`header`), how a cancellation spreads (`region`), what a timer wakes besides (`alarm`), what is called what
-//! (`tokens`); how a forked child hears of it (`fork`); the loop itself (`event_loop`) and its life (`lifetime`), its tasks'
-//! wakers (`waker`), what runs on it (`task`), and what a thread is without it (`outside`); what a task waits for (`wait`,
-//! `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited
-//! (`future`), several of them (`group`), and the face of it all (`run`).
+//! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what repeats a
+//! simulation (`seed`), what the loop knows of a task (`header`), how a cancellation spreads (`region`), what a timer wakes
+//! besides (`alarm`), what a simulation chooses (`order`), what is called what (`tokens`); how a forked child hears of it
+//! (`fork`); the loop itself (`event_loop`), its moments (`instant`) and its life (`lifetime`), its tasks' wakers (`waker`),
+//! what runs on it (`task`), and what a thread is without it (`outside`); what a task waits for (`wait`, `operation`,
+//! `waiter`); how it is named (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited (`future`), several
+//! of them (`group`), the face of it all (`run`), and what tests do with time and order ([`testing`]).
 #![warn(missing_debug_implementations)]
 
 mod cells;
 mod remote;
 mod cancelled;
+mod seed;
 mod header;
 mod region;
 mod alarm;
+mod order;
 mod tokens;
 mod fork;
 mod event_loop;
+mod instant;
 mod lifetime;
 mod waker;
 mod task;
@@ -54,15 +58,17 @@ mod cancel;
 pub mod future;
 mod group;
 mod run;
+pub mod testing;
 
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
-pub use event_loop::now;
+pub use event_loop::{choose, now};
 pub use future::{in_fiber, spawn_future};
 pub use group::{Task, TaskGroup};
+pub use instant::Instant;
 pub use join::{Builder, Ending, JoinHandle, spawn};
 pub use kettle_driver as driver;
-pub use operation::{Outcome, adopt, cancelled, checkpoint, close, operate, release};
+pub use operation::{Outcome, adopt, attempt, cancelled, checkpoint, close, operate, release, simulated};
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};

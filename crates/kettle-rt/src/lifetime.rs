@@ -6,7 +6,7 @@ use crate::cancelled::Reason;
 use crate::event_loop::{AbortOnUnwind, CURRENT, Loop};
 use crate::header::{Flags, Header, State, TaskRef};
 use crate::region;
-use std::ptr;
+use std::{process, ptr};
 
 thread_local! {
     static EXIT: Exit = const { Exit };
@@ -29,6 +29,7 @@ impl Loop {
         EXIT.with(|_| ());
         let own = CURRENT.replace(self);
         let unwinding = AbortOnUnwind;
+        // A simulation that can't go on cancels the task as well.
         self.run_until(|| root.has_ended());
         self.closing.set(true);
         self.run_out();
@@ -82,11 +83,22 @@ impl Loop {
         for task in self.tasks() {
             self.interrupt_unless_shielded(task);
         }
-        self.run_until(|| self.live.get() == 0);
+        if !self.run_until(|| self.live.get() == 0) {
+            self.abort_simulation();
+        }
+    }
+
+    /// What still waits can't be ended, and what it borrows must stay.
+    #[cold]
+    fn abort_simulation(&self) -> ! {
+        if let Some(stuck) = self.order.as_ref().and_then(|order| order.take_stuck()) {
+            eprintln!("end a simulation: tasks that are to end go on waiting\n{stuck}");
+        }
+        process::abort();
     }
 
     /// All tasks that have not ended; those that were made last come first, as far as blocks were not used again.
-    fn tasks(&self) -> Vec<TaskRef> {
+    pub(crate) fn tasks(&self) -> Vec<TaskRef> {
         // SAFETY: the loop has them as long as it lives.
         let cells = unsafe { self.cells.as_ref() };
         // SAFETY: a task's block is written at once, and the second word is its link's function.

@@ -8,7 +8,7 @@ use crate::event_loop::{self, Loop};
 use crate::header::{Flags, TaskRef};
 use crate::region;
 use crate::wait;
-use kettle_driver::Op;
+use kettle_driver::{Network, Op};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -141,4 +141,43 @@ pub fn cancelled() -> io::Error {
         Some((_, task)) => region::cancelled(task).into(),
         None => Cancelled::new(Reason::Shutdown).into(),
     }
+}
+
+/// Asks the network of the simulation that runs on this thread for something: what the host of the current task sees of it.
+/// `None`, and nothing is asked: no simulation runs here. No checkpoint.
+///
+/// ```
+/// use kettle_rt::simulated;
+///
+/// assert!(simulated(|network| network.now()).is_none());
+/// ```
+///
+/// # Panics
+///
+/// If the function asks again, or does an operation.
+#[inline]
+pub fn simulated<T>(f: impl FnOnce(&mut Network<'_>) -> T) -> Option<T> {
+    let event_loop = event_loop::current()?;
+    event_loop.order()?;
+    event_loop.network(f)
+}
+
+/// Does a transfer in a simulation where nobody can wait: the result, `-EAGAIN` if it would wait. `None`, and nothing is
+/// done: no simulation runs on this thread.
+///
+/// # Safety
+///
+/// What the operation points to is valid.
+pub unsafe fn attempt(op: Op) -> Option<i32> {
+    let event_loop = event_loop::current()?;
+    event_loop.order()?;
+    let impatient = match op {
+        Op::Recv { fd, buf, len, flags } => Op::Recv { fd, buf, len, flags: flags | libc::MSG_DONTWAIT },
+        Op::Send { fd, buf, len, flags } => Op::Send { fd, buf, len, flags: flags | libc::MSG_DONTWAIT },
+        Op::RecvMsg { fd, msg, flags } => Op::RecvMsg { fd, msg, flags: flags | libc::MSG_DONTWAIT },
+        Op::SendMsg { fd, msg, flags } => Op::SendMsg { fd, msg, flags: flags | libc::MSG_DONTWAIT },
+        _ => return Some(-libc::EOPNOTSUPP),
+    };
+    // SAFETY: by the obligation: it does not wait, so nothing is in flight afterwards.
+    Some(unsafe { event_loop.attempt(impatient) })
 }

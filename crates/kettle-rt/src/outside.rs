@@ -13,7 +13,7 @@ use crate::event_loop::{self, Loop};
 use crate::header::TaskRef;
 use crate::remote::Remote;
 use crate::task;
-use kettle_driver::Driver;
+use kettle_driver::{Config, Driver, Kind};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr;
@@ -59,8 +59,9 @@ pub(crate) fn remote() -> Arc<Remote> {
 #[cold]
 fn make<'a>() -> io::Result<&'a Loop> {
     // Before this thread-local is used for the first time: it has to go before those that the loop uses.
-    let driver = Driver::new().map_err(io::Error::other)?;
-    let made = Box::new(Loop::new(driver, kettle_fiber::DEFAULT_STACK_SIZE)?);
+    let driver = real_driver()?;
+    let clock = (driver.clock(), None);
+    let made = Box::new(Loop::new(driver, kettle_fiber::DEFAULT_STACK_SIZE, clock, None)?);
     OWN.try_with(|own| {
         let event_loop = Box::into_raw(made);
         own.event_loop.set(event_loop);
@@ -81,6 +82,16 @@ fn make<'a>() -> io::Result<&'a Loop> {
         event_loop
     })
     .map_err(|_| io::Error::other("spawn a task on a thread that is about to end: its event loop has gone"))
+}
+
+/// The driver that the environment names, if that isn't the simulated one: what is simulated has a beginning and an end.
+fn real_driver() -> io::Result<Driver> {
+    let driver = Driver::new().map_err(io::Error::other)?;
+    if driver.choice().kind() != Kind::Sim {
+        return Ok(driver);
+    }
+    let with = |kind| Driver::with(Config { kind: Some(kind), ..Config::default() });
+    with(Kind::Uring).or_else(|_| with(Kind::Epoll)).map_err(io::Error::other)
 }
 
 impl Drop for Own {

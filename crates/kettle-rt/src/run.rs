@@ -3,11 +3,14 @@
 use crate::event_loop::{self, Loop};
 use crate::group::TaskGroup;
 use crate::join::{Builder, JoinHandle};
+use crate::order::{Order, Stuck};
+use crate::seed::Replay;
 use crate::task;
-use kettle_driver::{Choice, Config, Driver};
+use kettle_driver::{Choice, Clock, Config, Driver, Kind};
 use std::fmt;
 use std::io;
 use std::panic::resume_unwind;
+use std::time::Duration;
 
 /// The stack that a task gets if it asks for none: 64 KiB, of which it uses what it touches.
 pub const DEFAULT_STACK_SIZE: usize = kettle_fiber::DEFAULT_STACK_SIZE;
@@ -37,6 +40,16 @@ pub struct EventLoop {
 pub struct LoopBuilder {
     driver: Config,
     stack_size: usize,
+    clock: (Clock, Option<Duration>),
+    replay: Option<Replay>,
+    records: Records,
+}
+
+/// Whether a simulation remembers what it has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Records {
+    Nothing,
+    Deviations,
 }
 
 impl LoopBuilder {
@@ -52,13 +65,41 @@ impl LoopBuilder {
         self
     }
 
+    /// Another clock than the system's, for a loop that is no simulation. It goes on when all tasks wait and for so long, by
+    /// the system's time, nothing has come from outside; without a time only by hand.
+    pub(crate) fn clock(mut self, clock: Clock, jumps: Option<Duration>) -> Self {
+        self.clock = (clock, jumps);
+        self
+    }
+
+    /// What a simulation is a repetition of, instead of what the environment says.
+    pub(crate) fn replay(mut self, replay: Replay, records: Records) -> Self {
+        self.replay = Some(replay);
+        self.records = records;
+        self
+    }
+
     /// Makes it.
     ///
     /// # Errors
     ///
-    /// What the driver says if there can't be one; a size of stack that can't be had.
+    /// What the driver says if there can't be one; a size of stack that can't be had; a `KETTLE_SEED` that is none, if the
+    /// driver is the simulated one.
     pub fn build(self) -> io::Result<EventLoop> {
-        Ok(EventLoop { inner: Loop::new(Driver::with(self.driver).map_err(io::Error::other)?, self.stack_size)? })
+        let Self { mut driver, stack_size, clock: (clock, jumps), replay, records } = self;
+        let simulates = match driver.kind {
+            Some(kind) => kind == Kind::Sim,
+            None => std::env::var_os(kettle_driver::VARIABLE).is_some_and(|word| word == Kind::Sim.name()),
+        };
+        let replay = match replay {
+            None if simulates => Replay::from_environment()?.unwrap_or(driver.conditions.seed.into()),
+            replay => replay.unwrap_or(driver.conditions.seed.into()),
+        };
+        driver.conditions.seed = replay.seed;
+        let driver = Driver::with(driver).map_err(io::Error::other)?;
+        let order = driver.tracer().map(|tracer| Order::new(replay, tracer, records == Records::Deviations));
+        let clock = if clock.is_virtual() && !simulates { clock } else { driver.clock() };
+        Ok(EventLoop { inner: Loop::new(driver, stack_size, (clock, jumps), order)? })
     }
 }
 
@@ -88,7 +129,8 @@ impl<T: 'static> Root for TaskGroup<T> {
 }
 
 impl EventLoop {
-    /// An event loop with the best driver that this machine has; `KETTLE_DRIVER=uring` or `epoll` forces one.
+    /// An event loop with the best driver that this machine has; `KETTLE_DRIVER=uring` or `epoll` forces one,
+    /// and `sim` is a simulation, of the seed that `KETTLE_SEED` says.
     ///
     /// # Errors
     ///
@@ -99,7 +141,13 @@ impl EventLoop {
 
     /// One that is made to measure.
     pub fn builder() -> LoopBuilder {
-        LoopBuilder { driver: Config::default(), stack_size: DEFAULT_STACK_SIZE }
+        LoopBuilder {
+            driver: Config::default(),
+            stack_size: DEFAULT_STACK_SIZE,
+            clock: (Clock::system(), None),
+            replay: None,
+            records: Records::Nothing,
+        }
     }
 
     /// Which driver runs, and why the other one doesn't.
@@ -123,23 +171,37 @@ impl EventLoop {
     ///
     /// # Panics
     ///
-    /// With the panic of the function. If an event loop runs on this thread already.
+    /// With the panic of the function. If an event loop runs on this thread already. If it is a simulation (`KETTLE_DRIVER=sim`)
+    /// that can't go on, because all tasks wait for each other.
     #[track_caller]
     pub fn run<R: Root>(&mut self, root: R) -> R::Output {
-        // Before the loop has anything of it: what `root` borrows may be gone when a panic has passed.
+        self.run_whole(|| root.run()).unwrap_or_else(|stuck| panic!("{stuck}"))
+    }
+
+    /// Runs a function; if it is a simulation that can't go on, it gives why.
+    pub(crate) fn run_whole<T>(&mut self, f: impl FnOnce() -> T) -> Result<T, Stuck> {
+        // Before the loop has anything of it: what the function borrows may be gone when a panic has passed.
         assert!(
             event_loop::is_outside(),
             "run an event loop inside of one that runs on this thread: spawn a task instead"
         );
         let rare = Builder::new().stack_size(ROOT_STACK_SIZE.max(self.inner.stack_size())).rare();
         // SAFETY: 1. `Loop::run` returns when the task has ended, and takes no task in that it does not see end. What its
-        // result borrows outlives this call. 2. The handle takes what `root` gives.
-        let task = unsafe { task::make(&self.inner, || root.run(), rare) };
+        // result borrows outlives this call. 2. The handle takes a `T`.
+        let task = unsafe { task::make(&self.inner, f, rare) };
         // SAFETY: the same, and it is the only handle.
         let root = unsafe { JoinHandle::new(task) };
         self.inner.admit(task);
         self.inner.run(task);
-        root.join().unwrap_or_else(|panic| resume_unwind(panic))
+        let result = root.join();
+        match self.inner.order().and_then(Order::take_stuck) {
+            Some(stuck) => Err(stuck),
+            None => Ok(result.unwrap_or_else(|panic| resume_unwind(panic))),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Loop {
+        &self.inner
     }
 }
 

@@ -37,9 +37,10 @@ pub fn is_cancelled() -> bool {
     event_loop::task().is_some_and(|(_, task)| hears_cancellation(task))
 }
 
-/// Whether a task's cancellation is to be heard.
+/// Whether a task's cancellation is to be heard: what each checkpoint asks.
 #[inline]
 pub(crate) fn hears_cancellation(task: TaskRef) -> bool {
+    task.set(Flags::PASSED);
     task.is(Flags::CANCELLED) && !task.is(Flags::SHIELDED)
 }
 
@@ -116,7 +117,8 @@ pub fn yield_now() {
     }
 }
 
-/// Suspends the current task for a time, never for less. A checkpoint. Outside of tasks it is `std::thread::sleep`.
+/// Suspends the current task for a time, never for less. A checkpoint. Outside of tasks it is `std::thread::sleep`; by a clock
+/// that is not the system's, where the task unwinds, it does nothing.
 ///
 /// # Cancellation
 ///
@@ -131,8 +133,20 @@ pub fn sleep(time: Duration) {
 /// # Cancellation
 ///
 /// A task that is cancelled is unwound here.
-pub fn sleep_until(deadline: Instant) {
-    sleep_to(Some(deadline));
+///
+/// ```
+/// use kettle_rt::{EventLoop, Instant, sleep_until};
+/// use std::time::Duration;
+///
+/// EventLoop::new()?.run(|| {
+///     let whistle = Instant::now() + Duration::from_millis(2);
+///     sleep_until(whistle);
+///     assert!(Instant::now() >= whistle);
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn sleep_until(deadline: impl Into<Instant>) {
+    sleep_to(Some(deadline.into()));
 }
 
 fn sleep_to(deadline: Option<Instant>) {
@@ -144,6 +158,8 @@ fn sleep_to(deadline: Option<Instant>) {
                 check(task);
             }
         }
+        // Nobody has time pass meanwhile.
+        None if event_loop::is_time_virtual() => {}
         None => match deadline {
             Some(deadline) => thread::sleep(deadline.saturating_duration_since(Instant::now())),
             None => loop {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle_rt::{
-    Cancelled, EventLoop, Reason, cancel_scope, deadline, now, park, pass, scope, shield, sleep, spawn, timeout,
-    yield_now,
+    Cancelled, EventLoop, Instant, Reason, cancel_scope, deadline, now, park, pass, scope, shield, sleep, spawn,
+    timeout, yield_now,
 };
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -90,9 +90,9 @@ fn a_deadline_cancels_what_is_inside_and_says_so() {
         assert_eq!(reason(deadline(now() - soon, yield_now)), Reason::Deadline);
         assert_eq!(
             reason(cancel_scope(|scope| {
-                scope.set_deadline(Some(now() + FOREVER / 4));
+                scope.set_deadline(Some(Instant::now() + FOREVER / 4));
                 scope.set_deadline(None);
-                scope.set_deadline(Some(now() + soon));
+                scope.set_deadline(Some(Instant::now() + soon));
                 park();
             })),
             Reason::Deadline

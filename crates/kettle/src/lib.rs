@@ -19,6 +19,8 @@ pub mod sync;
 pub mod thread;
 pub mod time;
 
+pub use kettle_rt::testing;
+
 pub use kettle_fiber as fiber;
 pub use kettle_fiber::{Coroutine, Scoped, coroutine, scoped, try_coroutine};
 pub use kettle_gen::{

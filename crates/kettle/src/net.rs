@@ -28,6 +28,14 @@
 //! Where no event loop runs, and in a task that is unwinding, each call does what std's does: it blocks the thread. Sockets
 //! are `Send` and `Sync`, may move between threads and loops, and several tasks may use one at a time.
 //!
+//! # In a simulation
+//!
+//! Where the event loop is a [simulation](crate::testing), so is the network: sockets that are made there reach each other,
+//! and nobody else. Their options are kept and have no effect, but for timeouts, the non-blocking mode, and a reset on close
+//! (`SO_LINGER` with a time of zero). A socket that was made elsewhere gives errors in there (`EOPNOTSUPP`), and one of a
+//! simulation is connected to nothing outside. A call of a task that is unwinding does not wait, for nobody would have time
+//! pass: it gives an error of kind `WouldBlock` instead.
+//!
 //! # Cancellation
 //!
 //! A call of a cancelled task gives an error, whose source is [`Cancelled`](crate::Cancelled); nothing that has arrived is

@@ -9,10 +9,12 @@
 use super::address::Address;
 use super::options::{Options, Patience, Timeout};
 use kettle_rt::driver::{Interest, Op};
-use kettle_rt::{Outcome, adopt, cancelled, checkpoint, now, operate, release};
+use kettle_rt::{
+    Outcome, adopt, attempt as attempt_simulated, cancelled, checkpoint, now, operate, release, simulated,
+};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::{self, ManuallyDrop};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -58,6 +60,7 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
 
     /// Another handle of the same socket, which std has made.
     pub(super) fn share(&self, inner: S) -> Self {
+        simulated(|network| network.cloned(self.as_fd(), inner.as_fd()));
         Self::with(inner, OnceLock::from(Arc::clone(self.options())))
     }
 
@@ -165,7 +168,18 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
     pub(super) fn accept(&self) -> io::Result<(OwnedFd, SocketAddr)> {
         let patience = self.patience(|options| &options.read_timeout);
         loop {
-            match checkpoint() {
+            let outcome = checkpoint();
+            if let Some(accepted) = simulated(|network| network.accept(self.as_fd())) {
+                match accepted {
+                    _ if outcome == Outcome::Cancelled => return Err(cancelled()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock && outcome != Outcome::NoTask => {
+                        persist(self.fd(), Interest::Readable, patience, libc::EAGAIN)?;
+                        continue;
+                    }
+                    accepted => return accepted,
+                }
+            }
+            match outcome {
                 Outcome::Cancelled => return Err(cancelled()),
                 Outcome::NoTask => {}
                 // Each time: a clone may have been given away, and its mode is this one's.
@@ -177,6 +191,31 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
                 Err(errno) => persist(self.fd(), Interest::Readable, patience, errno)?,
             }
         }
+    }
+
+    // --- what a simulation answers, where one runs ---
+
+    /// The address of this end; `stds` asks the system.
+    pub(super) fn local_addr_or(&self, stds: impl FnOnce(&S) -> io::Result<SocketAddr>) -> io::Result<SocketAddr> {
+        simulated(|network| network.local_addr(self.as_fd())).unwrap_or_else(|| stds(&self.inner))
+    }
+
+    /// The address of the other end; `stds` asks the system.
+    pub(super) fn peer_addr_or(&self, stds: impl FnOnce(&S) -> io::Result<SocketAddr>) -> io::Result<SocketAddr> {
+        simulated(|network| network.peer_addr(self.as_fd())).unwrap_or_else(|| stds(&self.inner))
+    }
+
+    /// Ends reading or writing; `stds` asks the system.
+    pub(super) fn shutdown_or(&self, how: Shutdown, stds: impl FnOnce(&S) -> io::Result<()>) -> io::Result<()> {
+        simulated(|network| network.shutdown(self.as_fd(), how)).unwrap_or_else(|| stds(&self.inner))
+    }
+
+    /// The socket's error; `stds` asks the system.
+    pub(super) fn take_error_or(
+        &self,
+        stds: impl FnOnce(&S) -> io::Result<Option<io::Error>>,
+    ) -> io::Result<Option<io::Error>> {
+        simulated(|network| network.take_error(self.as_fd())).unwrap_or_else(|| stds(&self.inner))
     }
 
     /// Makes a listener's queue as long as the system allows.
@@ -227,6 +266,9 @@ impl Patience {
 
 /// A socket for connections to an address, in blocking mode.
 pub(super) fn stream_to(addr: &SocketAddr) -> io::Result<OwnedFd> {
+    if let Some(stream) = simulated(|network| network.stream(addr.is_ipv6())) {
+        return stream;
+    }
     let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: no pointers.
     let fd = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
@@ -251,11 +293,18 @@ unsafe fn perform(op: Op, interest: Interest, patience: Patience) -> io::Result<
             Outcome::Done(result) => -result,
             Outcome::TimedOut => libc::EAGAIN,
             Outcome::Cancelled => return Err(cancelled()),
-            // SAFETY: by the obligation.
-            Outcome::NoTask => match unsafe { attempt(&op) } {
-                Ok(result) => return Ok(result),
-                Err(errno) => errno,
-            },
+            Outcome::NoTask => {
+                // SAFETY: by the obligation.
+                if let Some(result) = unsafe { attempt_simulated(op) } {
+                    // Its time stands still while nobody can wait.
+                    return if result < 0 { Err(error(-result)) } else { Ok(result) };
+                }
+                // SAFETY: by the obligation.
+                match unsafe { attempt(&op) } {
+                    Ok(result) => return Ok(result),
+                    Err(errno) => errno,
+                }
+            }
         };
         persist(descriptor(&op), interest, patience, errno)?;
     }
@@ -339,6 +388,10 @@ unsafe fn attempt(op: &Op) -> Result<i32, i32> {
 /// The operation's buffer is empty.
 #[cold]
 unsafe fn none(op: Op) -> io::Result<usize> {
+    // SAFETY: no bytes are moved.
+    if let Some(result) = unsafe { attempt_simulated(op) } {
+        return if result < 0 && result != -libc::EAGAIN { Err(error(-result)) } else { Ok(0) };
+    }
     // SAFETY: no bytes are moved.
     match unsafe { attempt(&op) } {
         Ok(_) | Err(libc::EAGAIN | libc::EINTR) => Ok(0),

@@ -3,6 +3,7 @@
 
 use super::socket::Socket;
 use super::tcp_stream::TcpStream;
+use kettle_rt::simulated;
 use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
@@ -54,9 +55,24 @@ impl TcpListener {
     ///
     /// That of the last address, or of looking them up.
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
+        if simulated(|_| ()).is_some() {
+            return Self::bind_simulated(addr);
+        }
         let socket = Socket::new(net::TcpListener::bind(addr)?);
         socket.lengthen_queue()?;
         Ok(TcpListener { socket })
+    }
+
+    fn bind_simulated<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
+        let mut last = None;
+        for addr in addr.to_socket_addrs()? {
+            match simulated(|network| network.listen(addr)) {
+                Some(Ok(listener)) => return Ok(TcpListener { socket: Socket::new(listener.into()) }),
+                Some(Err(error)) => last = Some(error),
+                None => {}
+            }
+        }
+        Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "could not resolve to any addresses")))
     }
 
     /// The address that it listens at: [`std::net::TcpListener::local_addr`].
@@ -65,7 +81,7 @@ impl TcpListener {
     ///
     /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.socket.local_addr_or(net::TcpListener::local_addr)
     }
 
     /// Another handle of the same listener: [`std::net::TcpListener::try_clone`]. A connection is accepted by one of them.
@@ -138,7 +154,7 @@ impl TcpListener {
     ///
     /// The system's.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.take_error()
+        self.socket.take_error_or(net::TcpListener::take_error)
     }
 
     /// Whether accepting, by all clones, gives an error of kind `WouldBlock` instead of waiting:

@@ -3,6 +3,7 @@
 
 use super::options::Patience;
 use super::socket::{Socket, stream_to};
+use kettle_rt::simulated;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
@@ -123,6 +124,8 @@ impl TcpStream {
                 Ok(TcpStream { socket })
             }
             Some(Err(error)) => Err(error),
+            // A simulation's time stands still while nobody can wait.
+            None if simulated(|_| ()).is_some() => Err(io::ErrorKind::WouldBlock.into()),
             None => {
                 let connected = match patience.time_left() {
                     Some(left) => net::TcpStream::connect_timeout(addr, left),
@@ -139,7 +142,7 @@ impl TcpStream {
     ///
     /// If the stream is connected no more.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()
+        self.socket.peer_addr_or(net::TcpStream::peer_addr)
     }
 
     /// The address of the local end: [`std::net::TcpStream::local_addr`].
@@ -148,7 +151,7 @@ impl TcpStream {
     ///
     /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.socket.local_addr_or(net::TcpStream::local_addr)
     }
 
     /// Ends reading, writing, or both, for all clones: [`std::net::TcpStream::shutdown`].
@@ -159,7 +162,7 @@ impl TcpStream {
     ///
     /// `NotConnected` if the stream is connected no more.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.shutdown(how)
+        self.socket.shutdown_or(how, |stream| stream.shutdown(how))
     }
 
     /// Another handle of the same stream, with the same options: [`std::net::TcpStream::try_clone`].
@@ -305,7 +308,7 @@ impl TcpStream {
     ///
     /// The system's.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.take_error()
+        self.socket.take_error_or(net::TcpStream::take_error)
     }
 
     /// Whether calls, of all clones, give an error of kind `WouldBlock` instead of waiting:

@@ -7,6 +7,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 
+/// Whether the network is simulated: then its transfers are short at times, and only time that all wait for passes.
+pub(crate) fn is_simulated() -> bool {
+    std::env::var_os("KETTLE_DRIVER").is_some_and(|driver| driver == "sim")
+}
+
 /// A listener on a port of its own, and its address.
 pub(crate) fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

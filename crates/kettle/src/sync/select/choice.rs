@@ -1,15 +1,14 @@
 //! Owns the choice among what is equally good: fair, and by a seed the same again.
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
 
 thread_local! {
-    /// Never 0 when it has been used.
+    /// 0 where nobody has said it.
     static STATE: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Has the choices of this thread begin again, as this seed says: from then on they are the same as after any other time
-/// that this was called with it. A thread where it has not been called begins at random.
+/// that this was called with it. A thread where it has not been called chooses at random; in a simulation, by its seed.
 ///
 /// ```
 /// use kettle::sync::{mpsc, select::{self, Select}};
@@ -38,7 +37,7 @@ pub fn seed(seed: u64) {
 pub(crate) fn choose(n: usize) -> usize {
     let mut state = STATE.get();
     if state == 0 {
-        state = RandomState::new().hash_one(0) | 1;
+        return kettle_rt::choose(n);
     }
     // Marsaglia's xorshift with 64 bits.
     state ^= state << 13;

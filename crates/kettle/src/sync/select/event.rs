@@ -26,8 +26,8 @@ pub fn after(time: Duration) -> Time {
 }
 
 /// Ready when a time has come.
-pub fn at(time: Instant) -> Time {
-    Time { at: Some(time) }
+pub fn at(time: impl Into<Instant>) -> Time {
+    Time { at: Some(time.into()) }
 }
 
 impl Time {

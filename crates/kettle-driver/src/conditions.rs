@@ -1,0 +1,49 @@
+//! Owns what a simulated world is like: its seed, and how its network treats those who use it.
+#![forbid(unsafe_code)]
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// How a simulation is to be; only the driver [`Kind::Sim`](crate::Kind::Sim) looks at it.
+///
+/// ```
+/// use kettle_driver::{Conditions, Config, Driver, Kind};
+/// use std::time::Duration;
+///
+/// let conditions = Conditions { seed: 7, latency: Duration::ZERO..=Duration::from_millis(90), ..Conditions::default() };
+/// let driver = Driver::with(Config { kind: Some(Kind::Sim), conditions, ..Config::default() }).unwrap();
+/// assert_eq!(driver.choice().kind(), Kind::Sim);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conditions {
+    /// What all that is not decided otherwise follows from.
+    pub seed: u64,
+    /// How long bytes are under way, one way. Each send takes a time of its own from this range; a connection's bytes keep
+    /// their order all the same.
+    pub latency: RangeInclusive<Duration>,
+    /// Once in how many transfers only a part is moved of what could be; never if it is 0.
+    pub short_once_in: u32,
+    /// Once in how many sends the connection is reset instead; never if it is 0.
+    pub reset_once_in: u32,
+    /// How many bytes may be under way to a socket and in its buffer: the next ones wait.
+    pub capacity: usize,
+    /// How many connections may wait at a listener.
+    pub backlog: usize,
+    /// Whether the trace keeps its records, besides its hash.
+    pub keeps_trace: bool,
+}
+
+impl Default for Conditions {
+    /// Seed 0; 50 microseconds to 2 milliseconds; a short transfer in eight; no resets; 64 KiB; 128 connections.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            latency: Duration::from_micros(50)..=Duration::from_millis(2),
+            short_once_in: 8,
+            reset_once_in: 0,
+            capacity: 64 * 1024,
+            backlog: 128,
+            keeps_trace: false,
+        }
+    }
+}
