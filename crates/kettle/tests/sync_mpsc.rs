@@ -278,6 +278,24 @@ fn a_loop_over_a_channel_that_is_never_empty_lets_others_run_and_can_be_cancelle
 }
 
 #[test]
+fn who_sends_without_end_lets_others_run_and_can_be_cancelled() {
+    kettle::run(|| {
+        let (sender, receiver) = channel();
+        let endless = thread::spawn(move || {
+            for n in 0.. {
+                sender.send(n).unwrap();
+            }
+        });
+        assert_eq!(receiver.recv(), Ok(0));
+        endless.cancel();
+        assert!(endless.join().unwrap_err().is::<Cancelled>());
+        // What was sent has been sent.
+        let rest: Vec<i32> = receiver.iter().collect();
+        assert!(rest.iter().copied().eq(1..=rest.len() as i32));
+    });
+}
+
+#[test]
 fn a_time_that_is_up_says_so_and_the_next_value_is_there() {
     kettle::run(|| {
         let (sender, receiver) = channel();

@@ -58,7 +58,8 @@ pub struct Receiver<T> {
 }
 
 impl<T> Sender<T> {
-    /// Sends a value. A checkpoint, though it never waits for room: who sends without end lets others have their turn.
+    /// Sends a value, and never waits for room. A checkpoint, after that, unless a receiver has waited for it: who sends
+    /// without end lets others have their turn.
     ///
     /// # Errors
     ///
@@ -66,13 +67,13 @@ impl<T> Sender<T> {
     ///
     /// # Cancellation
     ///
-    /// A task that has been cancelled is unwound, and the value dropped. Where panics abort, the value is sent.
+    /// A task that has been cancelled is unwound; the value has been sent.
     #[inline]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        pass();
-        self.flow.try_send(value).map_err(|refused| match refused {
-            TrySendError::Full(value) | TrySendError::Disconnected(value) => SendError(value),
-        })
+        if !self.flow.send_now(value).map_err(SendError)? {
+            pass();
+        }
+        Ok(())
     }
 }
 

@@ -115,7 +115,8 @@ impl fmt::Debug for Select<'_> {
     }
 }
 
-/// Waits for the first of several arms, and runs what belongs to it: sugar for [`Select`](crate::sync::select::Select).
+/// Waits for the first of several arms, and runs what belongs to it: sugar for
+/// [`sync::select::Select`](crate::sync::select::Select).
 ///
 /// ```
 /// use kettle::select;
@@ -137,7 +138,7 @@ impl fmt::Debug for Select<'_> {
 ///
 /// # Panics and cancellation
 ///
-/// As [`Select::wait`](crate::sync::select::Select::wait).
+/// As [`sync::select::Select::wait`](crate::sync::select::Select::wait).
 #[macro_export]
 macro_rules! select {
     (biased; $($arms:tt)+) => { $crate::select!(@arms (Biased) () (0) $($arms)+) };

@@ -36,6 +36,17 @@ struct State<T> {
 /// A buffer that is kept although it is empty holds so many at most, or four times what came last.
 const KEPT: usize = 1024;
 
+/// What came of looking for a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// There is one.
+    Filled,
+    /// There is none, and the node waits.
+    Waits,
+    /// There is none, and won't be.
+    Disconnected,
+}
+
 /// Why nothing is sent. The value comes back.
 pub(crate) enum Refused<T> {
     /// The time was up, or the task is cancelled where panics abort.
@@ -52,6 +63,21 @@ impl<T> State<T> {
         let spare = if is_large { std::mem::take(batch) } else { VecDeque::new() };
         std::mem::swap(&mut self.queue, batch);
         spare
+    }
+
+    /// Has a receiver wait, if there are senders.
+    ///
+    /// # Safety
+    ///
+    /// As of [`List::push`].
+    #[inline]
+    unsafe fn enter_receiver(&mut self, node: &Node<T>) -> Begun {
+        if !self.has_senders {
+            return Begun::Disconnected;
+        }
+        // SAFETY: passed on.
+        unsafe { self.waiting_receivers.push(node) };
+        Begun::Waits
     }
 
     /// Sends a value, if that can be done now.
@@ -130,6 +156,15 @@ impl<T> Flow<T> {
         self.state.with(|state| state.offer(value)).map(drop)
     }
 
+    /// Sends without waiting, to a channel without bounds. Gives whether somebody has waited for the value, or the value.
+    #[inline]
+    pub(crate) fn send_now(&self, value: T) -> Result<bool, T> {
+        match self.state.with(|state| state.offer(value)) {
+            Ok(claimed) => Ok(claimed.is_some()),
+            Err(TrySendError::Full(value) | TrySendError::Disconnected(value)) => Err(value),
+        }
+    }
+
     /// Sends, and waits for room until then. It raises no cancellation.
     pub(crate) fn send(&self, value: T, deadline: Option<Instant>) -> Result<(), Refused<T>> {
         match self.try_send(value) {
@@ -205,9 +240,7 @@ impl<T> Flow<T> {
     /// Receives, and waits for a value until then. It raises no cancellation.
     pub(crate) fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         match self.try_receive() {
-            Err(TryRecvError::Empty) => {
-                self.receive_waiting(None, deadline).map(|value| value.expect("invariant: without a batch it is given"))
-            }
+            Err(TryRecvError::Empty) => self.receive_waiting(deadline),
             Ok(value) => Ok(value),
             Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
         }
@@ -221,7 +254,23 @@ impl<T> Flow<T> {
         batch: &RefCell<VecDeque<T>>,
         deadline: Option<Instant>,
     ) -> Result<Option<T>, RecvTimeoutError> {
-        self.receive_waiting(Some(batch), deadline)
+        let waiter = Waiter::new();
+        let slot = UnsafeCell::new(None);
+        let node = Node::new(&waiter, &slot);
+        let mut spare = VecDeque::new();
+        let begun = self.state.with(|state| {
+            if !state.queue.is_empty() {
+                spare = state.fill(&mut batch.borrow_mut());
+                return Begun::Filled;
+            }
+            // SAFETY: passed on to `receive_begun`, which follows.
+            unsafe { state.enter_receiver(&node) }
+        });
+        if let Begun::Filled = begun {
+            return Ok(None);
+        }
+        self.receive_begun(begun, &waiter, &node, deadline)?;
+        slot.into_inner().map(Some).ok_or(RecvTimeoutError::Disconnected)
     }
 
     /// As `receive_batch`, without waiting. Gives whether there is anything to be had, then or later.
@@ -231,53 +280,42 @@ impl<T> Flow<T> {
         has_more || !batch.is_empty()
     }
 
-    #[inline]
-    fn receive_waiting(
-        &self,
-        batch: Option<&RefCell<VecDeque<T>>>,
-        deadline: Option<Instant>,
-    ) -> Result<Option<T>, RecvTimeoutError> {
-        enum Begun<T> {
-            Filled(#[allow(dead_code, reason = "it is there to be dropped without the lock")] VecDeque<T>),
-            Taken(T, #[allow(dead_code, reason = "it is there to be dropped without the lock")] Option<Claimed<T>>),
-            Waits,
-            Disconnected,
-        }
+    fn receive_waiting(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         let waiter = Waiter::new();
         let slot = UnsafeCell::new(None);
         let node = Node::new(&waiter, &slot);
+        let mut taken = None;
         let begun = self.state.with(|state| {
-            match batch {
-                Some(batch) => {
-                    if !state.queue.is_empty() {
-                        return Begun::Filled(state.fill(&mut batch.borrow_mut()));
-                    }
-                }
-                None => {
-                    if let Some((value, claimed)) = state.take() {
-                        return Begun::Taken(value, claimed);
-                    }
-                }
+            taken = state.take();
+            if taken.is_some() {
+                return Begun::Filled;
             }
-            if !state.has_senders {
-                return Begun::Disconnected;
-            }
-            // SAFETY: 1. this returns when `leave` has said that nobody has it any more; nothing panics before that. 2. Nor is
-            // the slot touched before. 3. It is this state's.
-            unsafe { state.waiting_receivers.push(&node) };
-            Begun::Waits
+            // SAFETY: passed on to `receive_begun`, which follows.
+            unsafe { state.enter_receiver(&node) }
         });
-        match begun {
-            Begun::Filled(_) => return Ok(None),
-            Begun::Taken(value, _) => return Ok(Some(value)),
-            Begun::Disconnected => return Err(RecvTimeoutError::Disconnected),
-            Begun::Waits => {}
+        if let Some((value, _claimed)) = taken {
+            return Ok(value);
         }
-        let was_notified = self.leave(&waiter, &node, |state| &mut state.waiting_receivers, deadline);
-        match slot.into_inner() {
-            Some(value) => Ok(Some(value)),
-            None if was_notified => Err(RecvTimeoutError::Disconnected),
-            None => Err(RecvTimeoutError::Timeout),
+        self.receive_begun(begun, &waiter, &node, deadline)?;
+        slot.into_inner().ok_or(RecvTimeoutError::Disconnected)
+    }
+
+    /// Waits, if it is to be waited. When this succeeds, there is a value in the node's slot, or there won't be any.
+    #[inline]
+    fn receive_begun(
+        &self,
+        begun: Begun,
+        waiter: &Waiter,
+        node: &Node<T>,
+        deadline: Option<Instant>,
+    ) -> Result<(), RecvTimeoutError> {
+        if begun == Begun::Disconnected {
+            return Err(RecvTimeoutError::Disconnected);
+        }
+        if self.leave(waiter, node, |state| &mut state.waiting_receivers, deadline) {
+            Ok(())
+        } else {
+            Err(RecvTimeoutError::Timeout)
         }
     }
 

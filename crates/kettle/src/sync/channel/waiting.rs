@@ -149,7 +149,13 @@ impl<T> List<T> {
     pub(crate) fn claim(&mut self) -> Option<Claimed<T>> {
         // SAFETY: a node in the list is there.
         while let Some(node) = unsafe { self.first.as_ref() } {
-            self.remove(node);
+            node.is_queued.set(false);
+            self.first = node.next.get();
+            // SAFETY: the same.
+            match unsafe { self.first.as_ref() } {
+                Some(next) => next.previous.set(ptr::null()),
+                None => self.last = ptr::null(),
+            }
             if node.claim() {
                 return Some(Claimed(NonNull::from(node)));
             }
