@@ -24,9 +24,9 @@ use kettle_driver::{Op, Submitted, Token, Until};
 use kettle_fiber::stack::Stacks;
 use kettle_fiber::{StackError, switch};
 use std::any::Any;
-use std::process;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
+use std::{process, thread};
 
 /// How many tasks are resumed before the loop looks at the clock.
 const ROUND: usize = 128;
@@ -83,8 +83,13 @@ impl Loop {
                 if self.attend_to_simulation(order) {
                     continue;
                 }
-                let Some(_) = of else { self.abort_simulation(order) };
-                return;
+                if of.is_some() {
+                    return order.get_stuck(self.tasks(), |task| self.driver.borrow().describe(token(task)));
+                }
+                if !self.hears_of_threads() {
+                    self.abort_simulation(order);
+                }
+                continue;
             }
             self.attend();
         }
@@ -104,8 +109,6 @@ impl Loop {
             }
         };
         if is_stuck {
-            let describe = |task| self.driver.borrow().describe(token(task));
-            order.get_stuck(self.tasks(), describe);
             return false;
         }
         self.ask(until);
@@ -115,9 +118,21 @@ impl Loop {
         true
     }
 
+    /// Waits for other threads, for a second of real time, where the other choice is to end the process. Gives whether that
+    /// has woken somebody.
+    #[cold]
+    fn hears_of_threads(&self) -> bool {
+        (0..1000).any(|_| {
+            thread::sleep(Duration::from_millis(1));
+            self.take_mail();
+            !self.ready.borrow().is_empty()
+        })
+    }
+
     /// What still waits can't be ended, and what it borrows must stay.
     #[cold]
     fn abort_simulation(&self, order: &Order) -> ! {
+        order.get_stuck(self.tasks(), |task| self.driver.borrow().describe(token(task)));
         if let Some(stuck) = order.take_stuck() {
             eprintln!("end a simulation: tasks that are to end go on waiting\n{stuck}");
         }

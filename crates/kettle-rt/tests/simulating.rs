@@ -291,6 +291,38 @@ fn a_simulation_is_over_before_the_next_one() {
     EventLoop::new().unwrap().run(|| spawn(yield_now).join().unwrap());
 }
 
+/// Run by the test below.
+#[test]
+#[ignore = "it is run by others, and aborts"]
+fn child() {
+    simulate(1, || {
+        spawn(|| shield(park));
+        yield_now();
+        yield_now();
+    });
+}
+
+#[test]
+fn a_task_that_can_not_be_ended_ends_the_process_and_is_named() {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = child.args(["--exact", "child", "--ignored", "--nocapture"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("tasks that are to end go on waiting") && said.contains("task 1 is parked"), "{said}");
+}
+
+#[test]
+fn a_task_that_can_not_be_ended_is_waited_for_if_another_thread_wakes_it() {
+    simulate(1, || {
+        let me = spawn(|| shield(park)).thread().clone();
+        yield_now();
+        std::thread::spawn(move || {
+            std::thread::yield_now();
+            me.unpark();
+        });
+    });
+}
+
 #[test]
 fn what_another_thread_does_is_noted_and_does_not_wake_who_never_looks() {
     let trace = Simulation::new(1)
