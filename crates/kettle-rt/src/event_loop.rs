@@ -119,8 +119,6 @@ impl Loop {
             }
         };
         if is_stuck {
-            let describe = |task| self.driver.borrow().describe(token(task));
-            order.get_stuck(self.tasks(), describe);
             return false;
         }
         self.ask(until);
@@ -247,7 +245,7 @@ impl Loop {
     }
 
     /// Wakes whom other threads have woken.
-    fn take_mail(&self) {
+    pub(crate) fn take_mail(&self) {
         let mut messages = self.messages.borrow_mut();
         self.mailbox.empty_into(&mut messages);
         for message in messages.drain(..) {

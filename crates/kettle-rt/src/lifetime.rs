@@ -5,8 +5,11 @@
 use crate::cancelled::Reason;
 use crate::event_loop::{AbortOnUnwind, CURRENT, Loop};
 use crate::header::{Flags, Header, State, TaskRef};
+use crate::order::Order;
 use crate::region;
-use std::{process, ptr};
+use crate::tokens::token;
+use std::time::Duration;
+use std::{process, ptr, thread};
 
 thread_local! {
     static EXIT: Exit = const { Exit };
@@ -30,7 +33,11 @@ impl Loop {
         let own = CURRENT.replace(self);
         let unwinding = AbortOnUnwind;
         // A simulation that can't go on cancels the task as well.
-        self.run_until(|| root.has_ended());
+        if !self.run_until(|| root.has_ended())
+            && let Some(order) = &self.order
+        {
+            self.get_stuck(order);
+        }
         self.closing.set(true);
         self.run_out();
         self.closing.set(false);
@@ -83,16 +90,37 @@ impl Loop {
         for task in self.tasks() {
             self.interrupt_unless_shielded(task);
         }
-        if !self.run_until(|| self.live.get() == 0) {
-            self.abort_simulation();
+        while !self.run_until(|| self.live.get() == 0) {
+            if !self.hears_of_threads() {
+                self.abort_simulation();
+            }
         }
+    }
+
+    /// Notes what each task waits for, in a simulation that can't go on.
+    fn get_stuck(&self, order: &Order) {
+        order.get_stuck(self.tasks(), |task| self.driver.borrow().describe(token(task)));
+    }
+
+    /// Waits for other threads, for a second of real time, where the other choice is to end the process. Gives whether that
+    /// has woken somebody.
+    #[cold]
+    fn hears_of_threads(&self) -> bool {
+        (0..1000).any(|_| {
+            thread::sleep(Duration::from_millis(1));
+            self.take_mail();
+            !self.ready.borrow().is_empty()
+        })
     }
 
     /// What still waits can't be ended, and what it borrows must stay.
     #[cold]
     fn abort_simulation(&self) -> ! {
-        if let Some(stuck) = self.order.as_ref().and_then(|order| order.take_stuck()) {
-            eprintln!("end a simulation: tasks that are to end go on waiting\n{stuck}");
+        if let Some(order) = &self.order {
+            self.get_stuck(order);
+            if let Some(stuck) = order.take_stuck() {
+                eprintln!("end a simulation: tasks that are to end go on waiting\n{stuck}");
+            }
         }
         process::abort();
     }

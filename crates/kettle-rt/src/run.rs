@@ -175,10 +175,15 @@ impl EventLoop {
     /// that can't go on, because all tasks wait for each other.
     #[track_caller]
     pub fn run<R: Root>(&mut self, root: R) -> R::Output {
-        self.run_whole(|| root.run()).unwrap_or_else(|stuck| panic!("{stuck}"))
+        // Not by a closure: a panic in one would name its line.
+        match self.run_whole(|| root.run()) {
+            Ok(output) => output,
+            Err(stuck) => panic!("{stuck}"),
+        }
     }
 
     /// Runs a function; if it is a simulation that can't go on, it gives why.
+    #[track_caller]
     pub(crate) fn run_whole<T>(&mut self, f: impl FnOnce() -> T) -> Result<T, Stuck> {
         // Before the loop has anything of it: what the function borrows may be gone when a panic has passed.
         assert!(

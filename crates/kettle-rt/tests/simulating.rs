@@ -170,7 +170,7 @@ fn a_scope_whose_tasks_wait_for_ever_is_a_deadlock() {
 #[test]
 fn who_waits_for_what_never_comes_is_deadlocked() {
     let failure = Simulation::new(1).run(|| spawn(|| sleep(Duration::MAX)).join().unwrap()).unwrap_err();
-    assert!(failure.to_string().contains("task 1 sleeps for more than a lifetime"), "{failure}");
+    assert!(failure.to_string().contains("task 1 waits to be woken"), "{failure}");
     simulate(1, || sleep(99 * 365 * DAY));
 }
 
@@ -289,6 +289,38 @@ fn a_simulation_is_over_before_the_next_one() {
         assert_eq!(simulate(seed, || Instant::now().elapsed()), Duration::ZERO);
     }
     EventLoop::new().unwrap().run(|| spawn(yield_now).join().unwrap());
+}
+
+/// Run by the test below.
+#[test]
+#[ignore = "it is run by others, and aborts"]
+fn child() {
+    simulate(1, || {
+        spawn(|| shield(park));
+        yield_now();
+        yield_now();
+    });
+}
+
+#[test]
+fn a_task_that_can_not_be_ended_ends_the_process_and_is_named() {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = child.args(["--exact", "child", "--ignored", "--nocapture"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("tasks that are to end go on waiting") && said.contains("task 1 is parked"), "{said}");
+}
+
+#[test]
+fn a_task_that_can_not_be_ended_is_waited_for_if_another_thread_wakes_it() {
+    simulate(1, || {
+        let me = spawn(|| shield(park)).thread().clone();
+        yield_now();
+        std::thread::spawn(move || {
+            std::thread::yield_now();
+            me.unpark();
+        });
+    });
 }
 
 #[test]

@@ -42,7 +42,7 @@ use std::time::Duration;
 /// # What is not simulated
 ///
 /// Other threads: what they do to a task happens when it happens, and is not waited for: if all tasks wait, that is a
-/// deadlock. Files and `std`'s own clocks, sockets and threads are real. A task that runs on and on without waiting, until
+/// deadlock. (A thread that waits for such a task meanwhile may wait for ever.) Files and `std`'s own clocks, sockets and threads are real. A task that runs on and on without waiting, until
 /// it sees that time has passed, sees that never.
 ///
 /// # Panics
