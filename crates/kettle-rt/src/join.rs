@@ -269,7 +269,10 @@ impl Builder {
         self
     }
 
+    #[track_caller]
     pub(crate) fn rare(self) -> Option<Box<Rare>> {
+        let has_null = self.name.as_ref().is_some_and(|name| name.contains('\0'));
+        assert!(!has_null, "spawn a task with a null byte in its name");
         (self.name.is_some() || self.stack_size > 0)
             .then(|| Box::new(Rare { name: self.name, stack_size: self.stack_size, ..Rare::default() }))
     }
@@ -279,7 +282,12 @@ impl Builder {
     /// # Errors
     ///
     /// If there is no event loop on this thread and none can be made.
+    ///
+    /// # Panics
+    ///
+    /// With a null byte in the name, as `std`.
     #[inline]
+    #[track_caller]
     pub fn spawn<T: 'static>(self, f: impl FnOnce() -> T + 'static) -> io::Result<JoinHandle<T>> {
         let event_loop = outside::event_loop()?;
         // SAFETY: 1. it borrows nothing that could go. 2. The handle takes a `T`.

@@ -171,6 +171,12 @@ fn tasks_have_names_and_numbers() {
 }
 
 #[test]
+#[should_panic(expected = "null byte")]
+fn a_name_has_no_null_byte() {
+    run(|| drop(Builder::new().name("kettle\0".into()).spawn(|| ())));
+}
+
+#[test]
 fn outside_of_tasks_all_of_this_is_stds() {
     let start = Instant::now();
     sleep(Duration::from_millis(1));
