@@ -9,7 +9,7 @@
 
 use crate::cancelled::{Cancelled, Reason};
 use crate::cells::Cells;
-use crate::header::{Flags, Header, Region, State, TaskRef};
+use crate::header::{Flags, Region, State, TaskRef};
 use crate::region;
 use crate::remote::{Mailbox, Message, Slot};
 use kettle_driver::{Choice, Completion, Driver, Op, Submitted, Timers, Token, Until};
@@ -267,12 +267,17 @@ impl Loop {
     /// Takes in a task that was made.
     #[inline]
     pub(crate) fn admit(&self, task: TaskRef) {
+        self.count_in(task);
+        self.ready.borrow_mut().push_back(task);
+    }
+
+    #[inline]
+    fn count_in(&self, task: TaskRef) {
         self.live.set(self.live.get() + 1);
         if self.closing.get() {
             task.asked.set(Some(Reason::Shutdown));
             task.set(Flags::CANCELLED);
         }
-        self.ready.borrow_mut().push_back(task);
     }
 
     /// Takes in a task that was made in a region, which will wait for it.
@@ -281,7 +286,27 @@ impl Loop {
             region.members.replace(self.lists.borrow_mut().pop().unwrap_or_default());
         }
         region::adopt(region, task);
-        self.admit(task);
+        self.count_in(task);
+        // One that is cancelled ends at once, so it needs no turn.
+        if task.is(Flags::CANCELLED) || !region::hold(region, task) {
+            self.ready.borrow_mut().push_back(task);
+        }
+    }
+
+    /// Starts tasks that a region has held, as far as it has turns for them.
+    pub(crate) fn give_turns(&self, region: &Region) {
+        while let Some(task) = region::next_turn(region) {
+            if task.is(Flags::HELD) {
+                self.give_turn(region, task);
+            }
+            // SAFETY: the region's queue has owned it. One that was held belongs to the loop as well.
+            unsafe { task.let_go() };
+        }
+    }
+
+    pub(crate) fn give_turn(&self, region: &Region, task: TaskRef) {
+        region::release_turn(region, task);
+        self.ready.borrow_mut().push_back(task);
     }
 
     /// A task leaves a region. Gives whether it is cancelled outside as well.
@@ -356,9 +381,13 @@ impl Loop {
             self.set_deadline(region, None);
         }
         if let Some((family, is_last)) = region::release(task) {
-            if task.is(Flags::PANICKED) && !task.has_handle() {
+            if task.is(Flags::PANICKED) && (family.is_group || !task.has_handle()) {
                 family.unheard.set(true);
+                if family.is_group {
+                    self.cancel_region(family, Reason::Sibling);
+                }
             }
+            self.give_turns(family);
             if is_last && let Some(waiter) = family.waiter.take() {
                 self.wake(waiter);
             }
@@ -391,44 +420,6 @@ impl Loop {
         }
     }
 
-    /// Wakes a task before its time. One that operates goes on when its operation has been cancelled.
-    fn interrupt(&self, task: TaskRef) {
-        match task.state.get() {
-            State::Waiting => self.wake(task),
-            State::Operating => self.driver.borrow_mut().cancel(token(task)),
-            _ => {}
-        }
-    }
-
-    /// Has a task end: it unwinds where it waits, or where it would wait next.
-    pub(crate) fn cancel(&self, task: TaskRef, reason: Reason) {
-        if !task.has_ended() && task.asked.get().is_none() {
-            task.asked.set(Some(reason));
-            let mut cancelled = Vec::new();
-            region::spread(task, &mut cancelled);
-            self.interrupt_all(cancelled);
-        }
-    }
-
-    /// Has a region end, and all tasks that were spawned in it.
-    pub(crate) fn cancel_region(&self, region: &Region, reason: Reason) {
-        if region.asked.get().is_none() {
-            region.asked.set(Some(reason));
-            let mut cancelled = Vec::new();
-            region::spread_from(region, &mut cancelled);
-            self.interrupt_all(cancelled);
-        }
-    }
-
-    /// Wakes tasks that have just been cancelled.
-    fn interrupt_all(&self, tasks: Vec<TaskRef>) {
-        for task in tasks {
-            if !task.is(Flags::SHIELDED) {
-                self.interrupt(task);
-            }
-        }
-    }
-
     /// Has a region be cancelled at a time, or at none. The region belongs to a task of this loop.
     pub(crate) fn set_deadline(&self, region: &Region, deadline: Option<Instant>) {
         let mut timers = self.timers.borrow_mut();
@@ -438,20 +429,9 @@ impl Loop {
         region.timer.set(deadline.map(|at| timers.insert(at, region_token(region))));
     }
 
-    /// Cancels all tasks, those that were made last first.
-    #[cold]
-    fn cancel_all(&self) {
-        // SAFETY: the loop has them as long as it lives.
-        let cells = unsafe { self.cells.as_ref() };
-        // SAFETY: a task's block is written at once, and the second word is its link's function.
-        let taken = unsafe { cells.taken() };
-        for block in taken.into_iter().rev() {
-            // SAFETY: a block that is taken is a task's.
-            let task = unsafe { TaskRef::new(block.cast::<Header>()) };
-            if !task.has_ended() {
-                self.cancel(task, Reason::Shutdown);
-            }
-        }
+    /// Asks the driver to end a task's operation. It completes all the same, and the task goes on then.
+    pub(crate) fn stop_operation(&self, task: TaskRef) {
+        self.driver.borrow_mut().cancel(token(task));
     }
 
     // --- what a task calls ---

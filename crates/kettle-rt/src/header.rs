@@ -2,7 +2,7 @@
 //!
 //! It begins with the switch's link, and lies at the beginning of a block of `cells`; the task's function follows it, and
 //! later its result. A [`TaskRef`] is a plain pointer to it, and these have one each, or count for each: the loop, from
-//! when the task is made until it has ended; every handle. With the last of them the block goes back. Whoever else has
+//! when the task is made until it has ended; every handle; a queue for turns. With the last of them the block goes back. Whoever else has
 //! one (the ready queue, the driver by a token, a timer, who waits for its end) has it only while the loop does.
 //!
 //! The unsafe code of this module is reading headers through those pointers.
@@ -15,6 +15,7 @@ use kettle_fiber::link::{Link, StackPointer};
 use kettle_fiber::stack::Stack;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ impl Flags {
     pub(crate) const TOLD: Self = Self(16);
     /// It has ended by a panic. Set by itself, cleared never.
     pub(crate) const PANICKED: Self = Self(8);
+    /// It is not in the ready queue, for its region has no turn for it yet. Set and cleared by the loop, while it is created.
+    pub(crate) const HELD: Self = Self(32);
 }
 
 /// What is known of a task's function and result at compile time.
@@ -97,6 +100,30 @@ pub(crate) struct Region {
     pub(crate) waiter: Cell<Option<TaskRef>>,
     /// Whether one of them has panicked with nobody to hear.
     pub(crate) unheard: Cell<bool>,
+    /// Whether it is a group's, whose tasks report their panics themselves, as far as they can: what else of them panics is
+    /// heard here, and cancels the others.
+    pub(crate) is_group: bool,
+    /// If only so many tasks of it run at a time.
+    pub(crate) turns: RefCell<Option<Box<Turns>>>,
+}
+
+/// How many tasks of a region run at a time, and those that wait for their turn.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    pub(crate) most: usize,
+    /// How many are held.
+    pub(crate) held: usize,
+    /// Those that are held, the first one first; and some that were cancelled and are not held any more. Each is owned.
+    pub(crate) queue: VecDeque<TaskRef>,
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        for task in self.queue.drain(..) {
+            // SAFETY: the queue has owned it.
+            unsafe { task.let_go() };
+        }
+    }
 }
 
 /// See the module.

@@ -24,9 +24,10 @@
 //! # Modules, in reading order
 //!
 //! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
-//! knows of one (`header`), how a cancellation spreads (`region`); the loop itself (`event_loop`), what runs on it (`task`),
+//! knows of one (`header`), how a cancellation spreads (`region`); the loop itself (`event_loop`, `cancelling`), what runs on it (`task`),
 //! what that waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
-//! (`cancel`), several of them (`group`), and the face of it all (`run`).
+//! (`cancel`); tasks that end together (`group_error`, `group`), where their results come (`results`), how others get in
+//! (`spawner`), how they are put together beforehand (`prepared`); and the face of it all (`run`).
 #![warn(missing_debug_implementations)]
 
 mod cells;
@@ -35,6 +36,7 @@ mod cancelled;
 mod header;
 mod region;
 mod event_loop;
+mod cancelling;
 mod task;
 mod wait;
 mod operation;
@@ -43,18 +45,26 @@ mod thread;
 mod join;
 mod scope;
 mod cancel;
+mod group_error;
 mod group;
+mod results;
+mod spawner;
+mod prepared;
 mod run;
 
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::now;
-pub use group::{Task, TaskGroup};
+pub use group::{Group, GroupHandle, NoTurns, task_group};
+pub use group_error::GroupError;
 pub use join::{Builder, JoinHandle, spawn};
 pub use kettle_driver as driver;
 pub use operation::{Outcome, cancelled, checkpoint, close, operate};
+pub use prepared::{Task, TaskGroup};
+pub use results::Results;
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};
 pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use spawner::{SpawnError, Spawner};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};
 pub use wait::{pass, raise_if_cancelled, sleep, sleep_until, yield_now};
 pub use waiter::{Waiter, Woken};

@@ -38,7 +38,8 @@ pub(crate) fn regions_of<'a>(task: TaskRef) -> impl Iterator<Item = &'a Region> 
     std::iter::successors(task.region.get().map(at), move |region| region.outer.get().map(at))
 }
 
-fn family<'a>(task: TaskRef) -> Option<&'a Region> {
+/// The region that a task was spawned in, as long as it has not ended.
+pub(crate) fn family<'a>(task: TaskRef) -> Option<&'a Region> {
     // SAFETY: it waits for this task, which has not ended: who has asks has none.
     task.family.get().map(|family| unsafe { at(family) })
 }
@@ -64,6 +65,38 @@ pub(crate) fn adopt(region: &Region, task: TaskRef) {
     task.place.set(u32::try_from(members.len()).expect("invariant: so many tasks have no room"));
     members.push(task);
     set_cancelled(task, is_cancelled_outside(task));
+}
+
+/// Holds a member back that was just made, if as many run as may. Gives whether it is held.
+pub(crate) fn hold(region: &Region, task: TaskRef) -> bool {
+    let mut turns = region.turns.borrow_mut();
+    let Some(turns) = &mut *turns else { return false };
+    // It is a member already.
+    let holds = region.members.borrow().len() - turns.held > turns.most;
+    if holds {
+        task.set(Flags::HELD);
+        task.share();
+        turns.held += 1;
+        turns.queue.push_back(task);
+    }
+    holds
+}
+
+/// The next one of those that were held, if there is a turn for it; the caller owns it. It may have been cancelled, and not be
+/// held any more.
+pub(crate) fn next_turn(region: &Region) -> Option<TaskRef> {
+    let mut turns = region.turns.borrow_mut();
+    let turns = turns.as_mut()?;
+    let runs = region.members.borrow().len() - turns.held;
+    (runs < turns.most).then(|| turns.queue.pop_front())?
+}
+
+/// A member is held no more.
+pub(crate) fn release_turn(region: &Region, task: TaskRef) {
+    task.clear(Flags::HELD);
+    if let Some(turns) = &mut *region.turns.borrow_mut() {
+        turns.held -= 1;
+    }
 }
 
 /// A member has ended. Gives its region, and whether it was the last one.

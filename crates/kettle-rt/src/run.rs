@@ -1,8 +1,8 @@
 //! Owns the event loop's face: making one, and running it.
 
 use crate::event_loop::{self, Loop};
-use crate::group::TaskGroup;
 use crate::join::{Builder, JoinHandle};
+use crate::prepared::TaskGroup;
 use crate::task;
 use kettle_driver::{Choice, Config, Driver};
 use std::fmt;

@@ -10,11 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Raises the cancellation of the current task, if it has been cancelled and does not have to wait all the same. Where panics
-/// abort it can't be raised; there waiting ends early, and operations give errors.
+/// abort it can't be raised; there waiting ends early, and operations give errors: the task has been told.
 #[inline]
 pub(crate) fn check(task: TaskRef) {
-    if is_cancelled(task) && cfg!(panic = "unwind") {
-        region::cancelled(task).raise();
+    if is_cancelled(task) {
+        if cfg!(panic = "unwind") {
+            region::cancelled(task).raise();
+        }
+        task.set(Flags::TOLD);
     }
 }
 

@@ -25,8 +25,8 @@ pub use kettle_gen::{
     try_generator,
 };
 pub use kettle_rt::{
-    CancelScope, Cancelled, EventLoop, LoopBuilder, Reason, Root, Task, TaskGroup, cancel_scope, deadline, shield,
-    timeout,
+    CancelScope, Cancelled, EventLoop, Group, GroupError, GroupHandle, LoopBuilder, NoTurns, Reason, Results, Root,
+    SpawnError, Spawner, Task, TaskGroup, cancel_scope, deadline, shield, task_group, timeout,
 };
 
 /// Runs a function as the first task of an event loop of its own, and gives what it returns: all there is to a program's
