@@ -87,6 +87,8 @@ pub(crate) struct Region {
     pub(crate) outer: Cell<Option<NonNull<Region>>>,
     /// Why it is to end, if it is.
     pub(crate) asked: Cell<Option<Reason>>,
+    /// What `region` has found out: why it is to end, by itself or from outside, and when that was.
+    pub(crate) reason: Cell<(u64, Option<Reason>)>,
     /// Whether what is cancelled outside goes on in here.
     pub(crate) shields: bool,
     /// Whether what runs in here is to end: asked for here, or outside and not shielded from.

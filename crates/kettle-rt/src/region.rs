@@ -19,7 +19,18 @@
 
 use crate::cancelled::{Cancelled, Reason};
 use crate::header::{Flags, Region, TaskRef};
+use std::cell::Cell;
 use std::ptr::NonNull;
+
+thread_local! {
+    /// How often a reason has changed, or what is outside of a region. What regions remember of an earlier time is not looked
+    /// at: without that, a chain of tasks that unwinds would be walked once for each of them.
+    static EPOCH: Cell<u64> = const { Cell::new(1) };
+}
+
+fn begin_epoch() {
+    EPOCH.set(EPOCH.get() + 1);
+}
 
 /// A region as it is pointed to.
 ///
@@ -130,6 +141,7 @@ pub(crate) fn leave(task: TaskRef, region: &Region) -> bool {
     } else if let Some(inner) = regions_of(task).find(|inner| inner.outer.get() == Some(NonNull::from(region))) {
         // A coroutine is suspended in there.
         inner.outer.set(outer);
+        begin_epoch();
     }
     region.task.set(None);
     let told = task.is(Flags::TOLD) || region.was_told.get();
@@ -151,11 +163,13 @@ pub(crate) fn abandon<'a>(task: TaskRef) -> Option<&'a Region> {
     let region = unsafe { at(task.region.get()?) };
     task.region.set(region.outer.take());
     region.task.set(None);
+    begin_epoch();
     Some(region)
 }
 
 /// Something has been asked to end: of this task, or of a region of it. Finds out who is cancelled by that.
 pub(crate) fn spread(task: TaskRef, cancelled: &mut Vec<TaskRef>) {
+    begin_epoch();
     let mut tasks = vec![task];
     let mut regions = Vec::new();
     while let Some(task) = tasks.pop() {
@@ -175,11 +189,16 @@ pub(crate) fn spread(task: TaskRef, cancelled: &mut Vec<TaskRef>) {
     }
 }
 
-/// As `spread`, for a region whose task has ended, if it has.
+/// As `spread`, of a region; its task may have ended.
 pub(crate) fn spread_from(region: &Region, cancelled: &mut Vec<TaskRef>) {
+    begin_epoch();
+    if region.is_cancelled.get() {
+        return;
+    }
     if let Some(task) = region.task.get() {
         spread(task, cancelled);
-    } else if !region.is_cancelled.replace(true) {
+    } else {
+        region.is_cancelled.set(true);
         for &member in &*region.members.borrow() {
             spread(member, cancelled);
         }
@@ -193,24 +212,41 @@ pub(crate) fn cancelled(task: TaskRef) -> Cancelled {
     Cancelled::new(reason(task).unwrap_or(Reason::Shutdown))
 }
 
+/// The reason of what is outermost, from a task's innermost region on, as far as nothing shields.
 fn reason(task: TaskRef) -> Option<Reason> {
-    let mut reason = None;
-    let mut owner = task;
-    let mut region = task.region.get();
-    loop {
-        while let Some(inner) = region {
-            // SAFETY: as in `regions_of`; and a member's family has not been left.
-            let inner = unsafe { at(inner) };
-            reason = inner.asked.get().or(reason);
-            if inner.shields {
-                return reason;
+    let epoch = EPOCH.get();
+    // What each task on the way has, together with the region that the way came in by.
+    let mut way: Vec<(Option<&Region>, Option<Reason>)> = Vec::new();
+    let (mut from, mut owner) = (None, task);
+    let mut further_out = loop {
+        // SAFETY: as in `regions_of`; and a member's family has not been left.
+        let first = from.or_else(|| owner.region.get().map(|innermost| unsafe { at(innermost) }));
+        let mut reason = None;
+        let mut shields = false;
+        // SAFETY: the same.
+        for region in std::iter::successors(first, |region| region.outer.get().map(|outer| unsafe { at(outer) })) {
+            reason = region.asked.get().or(reason);
+            shields = region.shields;
+            if shields {
+                break;
             }
-            region = inner.outer.get();
         }
-        reason = owner.asked.get().or(reason);
-        let Some(family) = family(owner) else { return reason };
-        let Some(parent) = family.task.get() else { return family.asked.get().or(reason) };
-        region = Some(NonNull::from(family));
-        owner = parent;
+        if !shields {
+            reason = owner.asked.get().or(reason);
+        }
+        way.push((from, reason));
+        let Some(family) = family(owner).filter(|_| !shields) else { break None };
+        match (family.reason.get(), family.task.get()) {
+            ((of, known), _) if of == epoch => break known,
+            (_, Some(parent)) => (from, owner) = (Some(family), parent),
+            (_, None) => break family.asked.get(),
+        }
+    };
+    for (region, reason) in way.into_iter().rev() {
+        further_out = further_out.or(reason);
+        if let Some(region) = region {
+            region.reason.set((epoch, further_out));
+        }
     }
+    further_out
 }
