@@ -9,6 +9,7 @@
 
 use crate::cancelled::Reason;
 use crate::cells::{Cells, Size};
+use crate::locals::Locals;
 use crate::remote::Remote;
 use kettle_driver::TimerKey;
 use kettle_fiber::link::{Link, StackPointer};
@@ -75,6 +76,7 @@ pub(crate) struct Rare {
     pub(crate) stack_size: usize,
     /// How other threads find it; made when it is first asked for.
     pub(crate) remote: Option<Arc<Remote>>,
+    pub(crate) locals: Locals,
 }
 
 /// A part of a task's run that can be cancelled by itself, together with the tasks that were spawned in it. It lies in the

@@ -161,7 +161,7 @@ impl Builder {
 
     pub(crate) fn rare(self) -> Option<Box<Rare>> {
         (self.name.is_some() || self.stack_size > 0)
-            .then(|| Box::new(Rare { name: self.name, stack_size: self.stack_size, remote: None }))
+            .then(|| Box::new(Rare { name: self.name, stack_size: self.stack_size, ..Rare::default() }))
     }
 
     /// Spawns a task; see [`spawn`].

@@ -23,20 +23,23 @@
 //!
 //! # Modules, in reading order
 //!
-//! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what the loop
-//! knows of one (`header`), how a cancellation spreads (`region`); the loop itself (`event_loop`, `cancelling`), what runs on it (`task`),
-//! what that waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled
-//! (`cancel`); tasks that end together (`group_error`, `group`), where their results come (`results`), how others get in
-//! (`spawner`), how they are put together beforehand (`prepared`); and the face of it all (`run`).
+//! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), where its own
+//! values lie (`locals`), what the loop knows of one (`header`), how a cancellation spreads (`region`); the loop itself
+//! (`event_loop`, `cancelling`), a task's own values (`fiber_local`), what runs on it (`task`), what that waits for (`wait`,
+//! `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled (`cancel`); tasks that end
+//! together (`group_error`, `group`), where their results come (`results`), how others get in (`spawner`), how they are put
+//! together beforehand (`prepared`); and the face of it all (`run`).
 #![warn(missing_debug_implementations)]
 
 mod cells;
 mod remote;
 mod cancelled;
+mod locals;
 mod header;
 mod region;
 mod event_loop;
 mod cancelling;
+mod fiber_local;
 mod task;
 mod wait;
 mod operation;
@@ -55,6 +58,7 @@ mod run;
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::now;
+pub use fiber_local::{AccessError, FiberKey};
 pub use group::{Group, GroupHandle, NoTurns, task_group};
 pub use group_error::GroupError;
 pub use join::{Builder, JoinHandle, spawn};

@@ -5,6 +5,7 @@
 use crate::cancelled::Cancelled;
 use crate::cells::Size;
 use crate::event_loop::{Loop, entry};
+use crate::fiber_local;
 use crate::header::{Flags, Header, Rare, TaskRef, Vtable};
 use crate::region;
 use kettle_fiber::link::Link;
@@ -122,6 +123,9 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
         };
         // SAFETY: the function was taken.
         unsafe { Self::put_result(task, result) };
+        if task.has_rare() && fiber_local::end(task) {
+            task.set(Flags::PANICKED);
+        }
     }
 
     unsafe fn fail(task: TaskRef, payload: Box<dyn Any + Send>) {

@@ -461,8 +461,8 @@ fn a_destructor_may_cancel_and_shield_while_it_unwinds() {
 fn a_panic_leaves_a_scope_as_a_return_does() {
     run(|| {
         let panics: [fn(); 5] = [
-            || drop(cancel_scope(|_| panic())),
-            || drop(timeout(Duration::from_millis(1), panic)),
+            || cancel_scope(|_| panic()).unwrap(),
+            || timeout(Duration::from_millis(1), panic).unwrap(),
             || shield(panic),
             || scope(|_| panic()),
             || drop(kettle_rt::task_group(|_| Ok::<_, ()>(panic()))),
@@ -490,10 +490,11 @@ fn panic() {
 fn a_panic_in_a_cancelled_scope_passes_through_it() {
     run(|| {
         let payload = catch_unwind(|| {
-            drop(cancel_scope(|scope| {
+            let caught = cancel_scope(|scope| {
                 scope.cancel();
                 panic();
-            }));
+            });
+            assert!(caught.is_ok(), "not caught here");
         });
         assert!(payload.unwrap_err().is::<&str>());
     });

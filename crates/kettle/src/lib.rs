@@ -25,8 +25,9 @@ pub use kettle_gen::{
     try_generator,
 };
 pub use kettle_rt::{
-    CancelScope, Cancelled, EventLoop, Group, GroupError, GroupHandle, LoopBuilder, NoTurns, Reason, Results, Root,
-    SpawnError, Spawner, Task, TaskGroup, cancel_scope, deadline, shield, task_group, timeout,
+    AccessError, CancelScope, Cancelled, EventLoop, FiberKey, Group, GroupError, GroupHandle, LoopBuilder, NoTurns,
+    Reason, Results, Root, SpawnError, Spawner, Task, TaskGroup, cancel_scope, deadline, fiber_local, shield,
+    task_group, timeout,
 };
 
 /// Runs a function as the first task of an event loop of its own, and gives what it returns: all there is to a program's
