@@ -11,7 +11,7 @@ impl Loop {
     /// Wakes a task before its time. One that operates goes on when its operation has been cancelled.
     pub(crate) fn interrupt(&self, task: TaskRef) {
         match task.state.get() {
-            State::Waiting => self.wake(task),
+            State::Waiting(_) => self.wake(task),
             State::Operating => self.stop_operation(task),
             State::Created if task.is(Flags::HELD) => {
                 let family = region::family(task).expect("invariant: a region holds it");
@@ -53,16 +53,19 @@ impl Loop {
     /// Cancels all tasks, those that were made last first.
     #[cold]
     pub(crate) fn cancel_all(&self) {
+        for task in self.tasks().into_iter().rev() {
+            self.cancel(task, Reason::Shutdown);
+        }
+    }
+
+    /// All tasks that have not ended.
+    pub(crate) fn tasks(&self) -> Vec<TaskRef> {
         // SAFETY: the loop has them as long as it lives.
         let cells = unsafe { self.cells().as_ref() };
         // SAFETY: a task's block is written at once, and the second word is its link's function.
         let taken = unsafe { cells.taken() };
-        for block in taken.into_iter().rev() {
-            // SAFETY: a block that is taken is a task's.
-            let task = unsafe { TaskRef::new(block.cast::<Header>()) };
-            if !task.has_ended() {
-                self.cancel(task, Reason::Shutdown);
-            }
-        }
+        // SAFETY: a block that is taken is a task's.
+        let tasks = taken.into_iter().map(|block| unsafe { TaskRef::new(block.cast::<Header>()) });
+        tasks.filter(|task| !task.has_ended()).collect()
     }
 }

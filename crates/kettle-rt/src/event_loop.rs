@@ -9,7 +9,7 @@
 
 use crate::cancelled::{Cancelled, Reason};
 use crate::cells::Cells;
-use crate::header::{Flags, Region, State, TaskRef};
+use crate::header::{Flags, Region, State, TaskRef, Wait};
 use crate::region;
 use crate::remote::{Mailbox, Message, Slot};
 use kettle_driver::{Choice, Completion, Driver, Op, Submitted, Timers, Token, Until};
@@ -399,7 +399,7 @@ impl Loop {
     /// Puts a task that waits into the queue.
     #[inline]
     pub(crate) fn wake(&self, task: TaskRef) {
-        if matches!(task.state.get(), State::Waiting | State::Operating) {
+        if matches!(task.state.get(), State::Waiting(_) | State::Operating) {
             task.state.set(State::Ready);
             self.ready.borrow_mut().push_back(task);
         }
@@ -415,7 +415,7 @@ impl Loop {
 
     /// Wakes a task that is parked.
     pub(crate) fn unpark(&self, task: TaskRef) {
-        if task.state.get() == State::Waiting {
+        if matches!(task.state.get(), State::Waiting(_)) {
             self.wake(task);
         }
     }
@@ -473,6 +473,7 @@ impl Loop {
                 result
             }
             Submitted::Pending => {
+                task.outcome.set(wait_of(&op) as i32);
                 self.suspend(task, State::Operating);
                 task.outcome.get()
             }
@@ -519,6 +520,17 @@ impl Drop for Loop {
         self.stacks.undefer();
         // SAFETY: the loop uses them no more.
         unsafe { Cells::release(self.cells) };
+    }
+}
+
+/// What a task waits for by an operation.
+fn wait_of(op: &Op) -> Wait {
+    match op {
+        Op::Recv { .. } | Op::RecvMsg { .. } | Op::Read { .. } => Wait::Read,
+        Op::Send { .. } | Op::SendMsg { .. } | Op::Write { .. } => Wait::Write,
+        Op::Accept { .. } => Wait::Accept,
+        Op::Connect { .. } => Wait::Connect,
+        Op::Poll { .. } | Op::Nop => Wait::Operation,
     }
 }
 

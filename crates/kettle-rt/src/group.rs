@@ -203,6 +203,7 @@ impl<E> Inner<E> {
     ///
     /// What `f` borrows is valid as long as the group waits for its tasks, and what its result borrows as long as the handle is
     /// there.
+    #[track_caller]
     unsafe fn spawn<F, T>(&self, builder: Builder, f: F) -> io::Result<GroupHandle<T>>
     where
         F: FnOnce() -> Result<T, E>,
@@ -219,7 +220,7 @@ impl<E> Inner<E> {
             }
         };
         // SAFETY: 1. by the obligation; and the group is there until the task has ended. 2. The handle takes such a result.
-        let task = unsafe { task::make(event_loop, function, builder.rare()) };
+        let task = unsafe { task::make(event_loop, function, builder.place(), builder.rare()) };
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
         event_loop.admit_to(&self.region, task);
@@ -233,6 +234,7 @@ impl<E> Inner<E> {
 
 impl<E> Door<E> {
     /// Spawns a task of the group, or gives the function back if the group has ended, or no event loop runs.
+    #[track_caller]
     pub(crate) fn spawn<F, T>(&self, builder: Builder, f: F) -> Result<GroupHandle<T>, F>
     where
         F: FnOnce() -> Result<T, E> + 'static,
@@ -263,6 +265,7 @@ impl<'scope, E> Group<'scope, '_, E> {
     /// # Panics
     ///
     /// If no event loop runs on this thread.
+    #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> GroupHandle<T>
     where
         F: FnOnce() -> Result<T, E> + 'scope,
@@ -392,6 +395,7 @@ impl Builder {
     /// # Errors
     ///
     /// If no event loop runs on this thread.
+    #[track_caller]
     pub fn spawn_grouped<'scope, F, T, E>(self, group: &'scope Group<'scope, '_, E>, f: F) -> io::Result<GroupHandle<T>>
     where
         F: FnOnce() -> Result<T, E> + 'scope,

@@ -17,8 +17,47 @@ use kettle_fiber::stack::Stack;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+
+/// What a task waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Wait {
+    /// A time.
+    Sleep,
+    /// To be unparked.
+    Park,
+    /// The end of a task, in `join`.
+    Join,
+    /// The end of all tasks of its scope or group.
+    Tasks,
+    /// Its turn, in a group with a limit; it has not begun.
+    Turn,
+    /// Results of a group's tasks.
+    Results,
+    /// A lock, a channel, or what else is made of waiters.
+    Notice,
+    /// Something to read or to receive.
+    Read,
+    /// Room to write or to send.
+    Write,
+    /// A connection, to accept.
+    Accept,
+    /// A connection, to be accepted.
+    Connect,
+    /// Another operation.
+    Operation,
+}
+
+impl Wait {
+    /// What is in a header's `outcome`.
+    pub(crate) fn of_operation(outcome: i32) -> Self {
+        let operations = [Self::Read, Self::Write, Self::Accept, Self::Connect];
+        operations.into_iter().find(|&wait| wait as i32 == outcome).unwrap_or(Self::Operation)
+    }
+}
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +69,7 @@ pub(crate) enum State {
     /// Being resumed.
     Running,
     /// Waiting for whoever wakes it: a timer, another task's end, an unpark.
-    Waiting,
+    Waiting(Wait),
     /// Waiting for the completion of its operation, and nothing else resumes it: the kernel has its buffers (S3).
     Operating,
     /// Its function has returned, panicked or been unwound, or was never called. Its result is in its place.
@@ -136,7 +175,7 @@ impl Drop for Turns {
 pub(crate) struct Header {
     pub(crate) link: Link,
     pub(crate) stack_pointer: Cell<StackPointer>,
-    /// How an operation went.
+    /// How an operation went; as long as it is under way, the `Wait` that it is.
     pub(crate) outcome: Cell<i32>,
     pub(crate) state: Cell<State>,
     flags: Cell<Flags>,
@@ -150,7 +189,8 @@ pub(crate) struct Header {
     pub(crate) place: Cell<u32>,
     pub(crate) timer: Cell<Option<TimerKey>>,
     pub(crate) vtable: &'static Vtable,
-    cells: NonNull<Cells>,
+    /// Where it was spawned.
+    pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) stack: Cell<Option<Stack>>,
     /// The task that waits for the end of this one.
     pub(crate) joiner: Cell<Option<TaskRef>>,
@@ -166,7 +206,12 @@ pub(crate) struct Header {
 pub(crate) struct TaskRef(NonNull<Header>);
 
 impl Header {
-    pub(crate) fn new(link: Link, vtable: &'static Vtable, cells: NonNull<Cells>, rare: Option<Box<Rare>>) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        vtable: &'static Vtable,
+        spawned_at: &'static Location<'static>,
+        rare: Option<Box<Rare>>,
+    ) -> Self {
         Self {
             link,
             stack_pointer: Cell::new(ptr::null_mut()),
@@ -179,7 +224,7 @@ impl Header {
             place: Cell::new(0),
             timer: Cell::new(None),
             vtable,
-            cells,
+            spawned_at,
             stack: Cell::new(None),
             joiner: Cell::new(None),
             family: Cell::new(None),
@@ -272,7 +317,9 @@ impl TaskRef {
         struct Block(TaskRef);
         impl Drop for Block {
             fn drop(&mut self) {
-                let (cells, size) = (self.0.cells, self.0.vtable.size);
+                let size = self.0.vtable.size;
+                // SAFETY: it was taken, and is given back below.
+                let cells = unsafe { Cells::of(self.0.0.cast()) };
                 // SAFETY: nobody else has it.
                 unsafe { self.0.0.drop_in_place() };
                 // SAFETY: taken from these cells, of this size, and nobody uses it any more.
@@ -296,3 +343,7 @@ impl std::ops::Deref for TaskRef {
         unsafe { self.0.as_ref() }
     }
 }
+
+// With a function and a result of two words a task fills two cache lines.
+#[cfg(not(kettle_asan))]
+const _: () = assert!(size_of::<Header>() == 112, "invariant: a small task fits into the smallest block");

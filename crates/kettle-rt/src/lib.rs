@@ -28,7 +28,8 @@
 //! (`event_loop`, `cancelling`), a task's own values (`fiber_local`), what runs on it (`task`), what that waits for (`wait`,
 //! `operation`, `waiter`); how it is named (`thread`), waited for (`join`, `scope`) and cancelled (`cancel`); tasks that end
 //! together (`group_error`, `group`), where their results come (`results`), how others get in (`spawner`), how they are put
-//! together beforehand (`prepared`); and the face of it all (`run`).
+//! together beforehand (`prepared`); the face of it all (`run`);
+//! and who does what (`tree`).
 #![warn(missing_debug_implementations)]
 
 mod cells;
@@ -54,6 +55,7 @@ mod results;
 mod spawner;
 mod prepared;
 mod run;
+mod tree;
 
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
@@ -61,6 +63,7 @@ pub use event_loop::now;
 pub use fiber_local::{AccessError, FiberKey};
 pub use group::{Group, GroupHandle, NoTurns, task_group};
 pub use group_error::GroupError;
+pub use header::Wait;
 pub use join::{Builder, JoinHandle, spawn};
 pub use kettle_driver as driver;
 pub use operation::{Outcome, cancelled, checkpoint, close, operate};
@@ -70,5 +73,6 @@ pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root}
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use spawner::{SpawnError, Spawner};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};
+pub use tree::{TaskInfo, TaskState, Tree, tree};
 pub use wait::{pass, raise_if_cancelled, sleep, sleep_until, yield_now};
 pub use waiter::{Waiter, Woken};

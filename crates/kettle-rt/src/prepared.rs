@@ -5,6 +5,7 @@ use crate::cancelled::Cancelled;
 use crate::group::{Group, task_group};
 use crate::join::{Builder, expect};
 use std::fmt;
+use std::panic::Location;
 
 /// A coroutine that is to run as a task: a function with a name and a size of stack, if it has them.
 ///
@@ -16,8 +17,9 @@ pub struct Task<T> {
 
 impl<T> Task<T> {
     /// A task of a function.
+    #[track_caller]
     pub fn new(f: impl FnOnce() -> T + 'static) -> Self {
-        Self { function: Box::new(f), builder: Builder::new() }
+        Self { function: Box::new(f), builder: Builder::new().spawned_at(Location::caller()) }
     }
 
     /// The name that the message of an overflow gives.

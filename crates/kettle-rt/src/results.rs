@@ -7,7 +7,7 @@
 use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::group::{Group, GroupHandle};
-use crate::header::{State, TaskRef};
+use crate::header::{State, TaskRef, Wait};
 use crate::wait;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -88,6 +88,7 @@ impl<'scope, T: 'scope, E> Results<'scope, '_, T, E> {
     /// # Panics
     ///
     /// As [`Group::spawn`].
+    #[track_caller]
     pub fn spawn<F>(&self, f: F) -> GroupHandle<()>
     where
         F: FnOnce() -> Result<T, E> + 'scope,
@@ -165,7 +166,7 @@ impl<'scope, T: 'scope, E> Results<'scope, '_, T, E> {
             };
             wait::check(task);
             queue.waiter.set(Some(task));
-            event_loop.suspend(task, State::Waiting);
+            event_loop.suspend(task, State::Waiting(Wait::Results));
             queue.waiter.set(None);
         }
     }

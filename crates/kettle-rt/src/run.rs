@@ -7,7 +7,7 @@ use crate::task;
 use kettle_driver::{Choice, Config, Driver};
 use std::fmt;
 use std::io;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 
 /// The stack that a task gets if it asks for none: 64 KiB, of which it uses what it touches.
 pub const DEFAULT_STACK_SIZE: usize = kettle_fiber::DEFAULT_STACK_SIZE;
@@ -119,6 +119,7 @@ impl EventLoop {
     /// # Panics
     ///
     /// With the panic of the function. If an event loop runs on this thread already.
+    #[track_caller]
     pub fn run<R: Root>(&mut self, root: R) -> R::Output {
         // Before the loop has anything of it: what `root` borrows may be gone when a panic has passed.
         assert!(
@@ -128,7 +129,7 @@ impl EventLoop {
         let rare = Builder::new().stack_size(ROOT_STACK_SIZE.max(self.inner.stack_size())).rare();
         // SAFETY: 1. `Loop::run` returns when the task has ended, and takes no task in that it does not see end. What its
         // result borrows outlives this call. 2. The handle takes what `root` gives.
-        let task = unsafe { task::make(&self.inner, || root.run(), rare) };
+        let task = unsafe { task::make(&self.inner, || root.run(), Location::caller(), rare) };
         // SAFETY: the same, and it is the only handle.
         let root = unsafe { JoinHandle::new(task) };
         self.inner.admit(task);

@@ -7,7 +7,7 @@
 //! The unsafe code of this module is forgetting those lifetimes.
 
 use crate::event_loop;
-use crate::header::{Flags, Region, State};
+use crate::header::{Flags, Region, State, Wait};
 use crate::join::{Builder, JoinHandle, expect, no_loop};
 use crate::region;
 use crate::task;
@@ -90,7 +90,7 @@ pub(crate) fn wait_for_members(region: &Region) {
         let shielded = task.is(Flags::SHIELDED);
         task.set(Flags::SHIELDED);
         region.waiter.set(Some(task));
-        event_loop.suspend(task, State::Waiting);
+        event_loop.suspend(task, State::Waiting(Wait::Tasks));
         if !shielded {
             task.clear(Flags::SHIELDED);
         }
@@ -109,6 +109,7 @@ impl<'scope> Scope<'scope, '_> {
     /// # Panics
     ///
     /// If no event loop runs on this thread.
+    #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + 'scope,
@@ -124,6 +125,7 @@ impl Builder {
     /// # Errors
     ///
     /// If no event loop runs on this thread.
+    #[track_caller]
     pub fn spawn_scoped<'scope, F, T>(
         self,
         scope: &'scope Scope<'scope, '_>,
@@ -136,7 +138,7 @@ impl Builder {
         let event_loop = event_loop::current().ok_or_else(no_loop)?;
         // SAFETY: 1. what it borrows outlives 'scope, and the task ends before that: `scope` waits. A handle is not there any
         // longer. 2. The handle takes a `T`.
-        let task = unsafe { task::make(event_loop, f, self.rare()) };
+        let task = unsafe { task::make(event_loop, f, self.place(), self.rare()) };
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
         event_loop.admit_to(&scope.region, task);

@@ -48,6 +48,7 @@ impl<E> Spawner<E> {
     /// # Errors
     ///
     /// If the group has ended; the error has the function.
+    #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> Result<GroupHandle<T>, SpawnError<F>>
     where
         F: FnOnce() -> Result<T, E> + 'static,

@@ -14,7 +14,7 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::thread;
 
 /// A task in its block. `K` is how its result of type `R` is kept.
@@ -160,20 +160,30 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
 /// 1. What the function borrows is valid until the task has ended, and what its result borrows as long as there are handles.
 /// 2. Whoever takes the result takes an `R`.
 #[inline]
-pub(crate) unsafe fn make<F: FnOnce() -> R, R>(event_loop: &Loop, function: F, rare: Option<Box<Rare>>) -> TaskRef {
+pub(crate) unsafe fn make<F: FnOnce() -> R, R>(
+    event_loop: &Loop,
+    function: F,
+    spawned_at: &'static Location<'static>,
+    rare: Option<Box<Rare>>,
+) -> TaskRef {
     if const { Whole::<F, R, AsItIs<R>>::FITS } {
-        whole::<F, R, AsItIs<R>>(event_loop, function, rare)
+        whole::<F, R, AsItIs<R>>(event_loop, function, spawned_at, rare)
     } else {
-        whole::<Box<F>, R, Box<R>>(event_loop, Box::new(function), rare)
+        whole::<Box<F>, R, Box<R>>(event_loop, Box::new(function), spawned_at, rare)
     }
 }
 
 #[inline]
-fn whole<F: FnOnce() -> R, R, K: Kept<R>>(event_loop: &Loop, function: F, rare: Option<Box<Rare>>) -> TaskRef {
+fn whole<F: FnOnce() -> R, R, K: Kept<R>>(
+    event_loop: &Loop,
+    function: F,
+    spawned_at: &'static Location<'static>,
+    rare: Option<Box<Rare>>,
+) -> TaskRef {
     let cells = event_loop.cells();
     // SAFETY: the loop has them as long as it lives.
     let block = unsafe { cells.as_ref() }.take(const { Whole::<F, R, K>::VTABLE.size }).cast::<Whole<F, R, K>>();
-    let header = Header::new(Link::new(entry), const { &Whole::<F, R, K>::VTABLE }, cells, rare);
+    let header = Header::new(Link::new(entry), const { &Whole::<F, R, K>::VTABLE }, spawned_at, rare);
     let place = UnsafeCell::new(Place { function: ManuallyDrop::new(function) });
     // SAFETY: the block is ours, large enough and aligned.
     unsafe { block.write(Whole { header, place, result: PhantomData }) };

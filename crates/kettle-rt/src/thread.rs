@@ -3,7 +3,7 @@
 //! The unsafe code of this module is finding the task of a remote, on its own thread.
 
 use crate::event_loop;
-use crate::header::TaskRef;
+use crate::header::{TaskRef, Wait};
 use crate::remote::Remote;
 use crate::wait;
 use std::fmt;
@@ -46,6 +46,14 @@ impl Thread {
             Kind::Task(remote) => Id::Task(remote.id()),
             Kind::Thread(thread) => Id::Thread(thread.id()),
         })
+    }
+
+    /// A task's number; 0 for a thread.
+    pub(crate) fn number(&self) -> u64 {
+        match &self.0 {
+            Kind::Task(remote) => remote.id().get(),
+            Kind::Thread(_) => 0,
+        }
     }
 
     /// The name that it was given, by a [`Builder`](crate::Builder).
@@ -120,7 +128,7 @@ fn park_until(deadline: Option<Instant>) {
     wait::check(task);
     let remote = remote_of(task);
     if remote.park() {
-        wait::until(event_loop, task, deadline);
+        wait::until(event_loop, task, Wait::Park, deadline);
         remote.unparked();
         wait::check(task);
     }

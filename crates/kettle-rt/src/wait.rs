@@ -4,7 +4,7 @@
 //! Outside of tasks, and in one that is unwinding, there is nothing to suspend: then the thread waits, as with `std`.
 
 use crate::event_loop::{self, Loop};
-use crate::header::{Flags, State, TaskRef};
+use crate::header::{Flags, State, TaskRef, Wait};
 use crate::region;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,13 +28,13 @@ pub(crate) fn is_cancelled(task: TaskRef) -> bool {
 }
 
 /// Suspends a task until it is woken, or the time has come. Gives whether it has.
-pub(crate) fn until(event_loop: &Loop, task: TaskRef, deadline: Option<Instant>) -> bool {
+pub(crate) fn until(event_loop: &Loop, task: TaskRef, wait: Wait, deadline: Option<Instant>) -> bool {
     let Some(deadline) = deadline else {
-        event_loop.suspend(task, State::Waiting);
+        event_loop.suspend(task, State::Waiting(wait));
         return false;
     };
     event_loop.set_timer(task, deadline);
-    event_loop.suspend(task, State::Waiting);
+    event_loop.suspend(task, State::Waiting(wait));
     event_loop.clear_timer(task)
 }
 
@@ -125,7 +125,7 @@ pub fn sleep_until(deadline: Instant) {
         Some((event_loop, task)) => {
             check(task);
             while event_loop.now() < deadline && !is_cancelled(task) {
-                until(event_loop, task, Some(deadline));
+                until(event_loop, task, Wait::Sleep, Some(deadline));
                 check(task);
             }
         }

@@ -15,6 +15,7 @@
 //! except for what is in [`fiber`] alone: the yielder of coroutines, their builder, their stacks.
 
 pub mod net;
+pub mod task;
 pub mod thread;
 pub mod time;
 
@@ -49,6 +50,7 @@ pub use kettle_rt::{
 /// # Panics
 ///
 /// If there can't be an event loop, if one runs on this thread already, and with the function's own panic.
+#[track_caller]
 pub fn run<T>(f: impl FnOnce() -> T) -> T {
     EventLoop::new().unwrap_or_else(|error| panic!("make an event loop: {error}")).run(f)
 }
