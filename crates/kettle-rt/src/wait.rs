@@ -108,9 +108,12 @@ pub fn yield_now() {
 pub fn sleep(time: Duration) {
     match event_loop::now().checked_add(time) {
         Some(deadline) => sleep_until(deadline),
-        // Longer than the clock can tell.
+        // Longer than the clock can tell; but where panics abort, a cancellation ends it.
         None => loop {
             sleep_until(event_loop::now() + Duration::from_secs(1 << 32));
+            if event_loop::task().is_some_and(|(_, task)| is_cancelled(task)) {
+                return;
+            }
         },
     }
 }
