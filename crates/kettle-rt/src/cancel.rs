@@ -7,6 +7,7 @@
 use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::header::{Region, TaskRef};
+use crate::join::expect;
 use crate::outside;
 use crate::region;
 use crate::scope::leave;
@@ -88,6 +89,7 @@ impl fmt::Debug for CancelScope {
 ///
 /// A cancellation from outside passes through. Where panics abort, a function is not unwound: its operations give errors and
 /// its waits end early, and what it returns is given.
+#[track_caller]
 pub fn cancel_scope<T>(f: impl FnOnce(&CancelScope) -> T) -> Result<T, Cancelled> {
     run(CancelScope { region: Region::default() }, |_| (), f)
 }
@@ -115,6 +117,7 @@ pub fn cancel_scope<T>(f: impl FnOnce(&CancelScope) -> T) -> Result<T, Cancelled
 /// # Panics
 ///
 /// As `cancel_scope`.
+#[track_caller]
 pub fn timeout<T>(time: Duration, f: impl FnOnce() -> T) -> Result<T, Cancelled> {
     let until = |scope: &CancelScope| scope.set_deadline(event_loop::now().checked_add(time));
     run(CancelScope { region: Region::default() }, until, |_| f())
@@ -129,6 +132,7 @@ pub fn timeout<T>(time: Duration, f: impl FnOnce() -> T) -> Result<T, Cancelled>
 /// # Panics
 ///
 /// As `timeout`.
+#[track_caller]
 pub fn deadline<T>(at: Instant, f: impl FnOnce() -> T) -> Result<T, Cancelled> {
     run(CancelScope { region: Region::default() }, |scope| scope.set_deadline(Some(at)), |_| f())
 }
@@ -166,13 +170,14 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
     result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
+#[track_caller]
 fn run<T>(
     scope: CancelScope,
     begin: impl FnOnce(&CancelScope),
     f: impl FnOnce(&CancelScope) -> T,
 ) -> Result<T, Cancelled> {
     // Outside of `run` the thread becomes a task.
-    _ = outside::event_loop().unwrap_or_else(|error| panic!("{error}"));
+    _ = expect(outside::event_loop());
     let Some((_, task)) = event_loop::task() else {
         // In a destructor that runs by unwinding nothing waits, so there is nothing to cancel.
         return Ok(f(&scope));

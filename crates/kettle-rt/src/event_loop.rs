@@ -14,8 +14,7 @@ use crate::alarm::Listener;
 use crate::cancelled::Reason;
 use crate::cells::Cells;
 use crate::fork::at_fork;
-use crate::header::{Flags, Region, Run, State, TaskRef};
-use crate::region;
+use crate::header::{Flags, Region, Run, State, TaskRef, Wait};
 use crate::remote::{Mailbox, Message, Slot};
 use crate::tokens::{alarm_of, region_of, region_token, task_of, token};
 use kettle_driver::{Choice, Completion, Driver, Op, Submitted, Timers, Token, Until};
@@ -48,9 +47,6 @@ const AHEAD: usize = 4;
 /// How many stacks give their memory back between two looks at the kernel.
 const COOLED: usize = 256;
 
-/// How many lists of members are kept.
-const LISTS: usize = 64;
-
 /// The word with which a task ends. (It suspends with 0.)
 const ENDED: usize = 1;
 
@@ -80,6 +76,8 @@ pub(crate) struct Loop {
     pub(crate) closing: Cell<bool>,
     /// How many operations are awaited before the rest is to end.
     pub(crate) stopping: Cell<usize>,
+    /// The thread's own loop, if this one runs inside of it.
+    pub(crate) own: Cell<*const Loop>,
     /// Whether this is the copy that a forked child has.
     pub(crate) is_copy: Cell<bool>,
     pub(crate) driver: RefCell<Driver>,
@@ -93,7 +91,7 @@ pub(crate) struct Loop {
     expired: RefCell<Vec<Token>>,
     messages: RefCell<Vec<Message>>,
     /// Lists of members that are not in use, for the regions to come.
-    lists: RefCell<Vec<Vec<TaskRef>>>,
+    pub(crate) lists: RefCell<Vec<Vec<TaskRef>>>,
     asked: Cell<Instant>,
     /// How many operations in a row were done at once.
     unasked: Cell<usize>,
@@ -138,6 +136,7 @@ impl Loop {
             live: Cell::new(0),
             closing: Cell::new(false),
             stopping: Cell::new(0),
+            own: Cell::new(ptr::null()),
             is_copy: Cell::new(false),
             timers: Rc::new(RefCell::new(Timers::new(Instant::now()))),
             mailbox: Mailbox::new(driver.notifier()),
@@ -184,6 +183,17 @@ impl Loop {
     /// Whether a task is one of this loop.
     pub(crate) fn has(&self, task: TaskRef) -> bool {
         task.is_in(self.cells)
+    }
+
+    /// The loop of a task which has not ended: a region may have tasks of the thread's own loop and of the one that runs inside.
+    pub(crate) fn home(&self, task: TaskRef) -> &Loop {
+        if self.has(task) {
+            return self;
+        }
+        let inside = current().expect("invariant: two loops, so one runs");
+        // SAFETY: a loop runs inside of another one as long as that is there.
+        let own = unsafe { inside.own.get().as_ref() };
+        own.filter(|own| own.has(task)).unwrap_or(inside)
     }
 
     /// Runs the others until it is the turn of the thread's own task, whose stack this is.
@@ -327,26 +337,6 @@ impl Loop {
 
     // --- tasks ---
 
-    /// Takes in a task that was made.
-    #[inline]
-    pub(crate) fn admit(&self, task: TaskRef) {
-        self.live.set(self.live.get() + 1);
-        if self.closing.get() {
-            task.asked.set(Some(Reason::Shutdown));
-            task.set(Flags::CANCELLED);
-        }
-        self.ready.borrow_mut().push_back(task);
-    }
-
-    /// Takes in a task that was made in a region, which will wait for it.
-    pub(crate) fn admit_to(&self, region: &Region, task: TaskRef) {
-        if region.members.borrow().capacity() == 0 {
-            region.members.replace(self.lists.borrow_mut().pop().unwrap_or_default());
-        }
-        region::adopt(region, task);
-        self.admit(task);
-    }
-
     /// Switches to a task until it suspends or ends.
     // Inlined, for a processor predicts returns by the calls that it has seen: none may lie across a switch here.
     #[inline(always)]
@@ -410,51 +400,10 @@ impl Loop {
         self.end(task);
     }
 
-    /// What follows a task's end.
-    pub(crate) fn end(&self, task: TaskRef) {
-        if self.is_copy.get() {
-            refuse_to_go_on();
-        }
-        drop(task.stack.take());
-        task.state.set(State::Ended);
-        self.live.set(self.live.get() - 1);
-        if task.has_rare() {
-            self.end_rare(task);
-        }
-        if let Some(joiner) = task.joiner.take() {
-            self.wake(joiner);
-        }
-        while let Some(region) = region::abandon(task) {
-            self.set_deadline(region, None);
-        }
-        if let Some((family, is_last)) = region::release(task) {
-            if task.is(Flags::PANICKED) {
-                family.unheard.set(family.unheard.get() + 1);
-            }
-            if is_last && let Some(waiter) = family.waiter.take() {
-                self.wake(waiter);
-            }
-        }
-        // SAFETY: the loop has owned it until now. (A joiner has a handle.)
-        unsafe { task.let_go() };
-    }
-
-    /// Tells those of a task's end whom few tasks have.
-    #[cold]
-    fn end_rare(&self, task: TaskRef) {
-        let waker = task.with_rare(|rare| {
-            rare.remote.iter().chain(&rare.foreign).for_each(|remote| remote.end());
-            rare.waker.take()
-        });
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
     /// Puts a task that waits into the queue.
     #[inline]
     pub(crate) fn wake(&self, task: TaskRef) {
-        if task.state.get() == State::Waiting {
+        if matches!(task.state.get(), State::Waiting(_)) {
             self.make_ready(task);
         }
     }
@@ -484,52 +433,6 @@ impl Loop {
         self.wake(unsafe { TaskRef::new(header.cast()) });
     }
 
-    /// A task leaves a region. Gives whether it is cancelled outside as well.
-    pub(crate) fn leave(&self, task: TaskRef, region: &Region) -> bool {
-        self.set_deadline(region, None);
-        let list = region.members.take();
-        if list.capacity() > 0 && self.lists.borrow().len() < LISTS {
-            self.lists.borrow_mut().push(list);
-        }
-        region::leave(task, region)
-    }
-
-    /// Wakes a task before its time. One that operates goes on when its operation has been cancelled.
-    fn interrupt(&self, task: TaskRef) {
-        match task.state.get() {
-            State::Waiting => self.wake(task),
-            State::Operating => self.driver.borrow_mut().cancel(token(task)),
-            _ => {}
-        }
-    }
-
-    /// Has a task end: it unwinds where it waits, or where it would wait next.
-    pub(crate) fn cancel(&self, task: TaskRef, reason: Reason) {
-        if !task.has_ended() && task.asked.get().is_none() {
-            task.asked.set(Some(reason));
-            let mut cancelled = Vec::new();
-            region::spread(task, &mut cancelled);
-            cancelled.into_iter().for_each(|task| self.interrupt_unless_shielded(task));
-        }
-    }
-
-    /// Has a region end, and all tasks that were spawned in it.
-    pub(crate) fn cancel_region(&self, region: &Region, reason: Reason) {
-        if region.asked.get().is_none() {
-            region.asked.set(Some(reason));
-            let mut cancelled = Vec::new();
-            region::spread_from(region, &mut cancelled);
-            cancelled.into_iter().for_each(|task| self.interrupt_unless_shielded(task));
-        }
-    }
-
-    /// Wakes a task that is cancelled, unless it waits for what must have ended.
-    pub(crate) fn interrupt_unless_shielded(&self, task: TaskRef) {
-        if task.is(Flags::CANCELLED) && !task.is(Flags::SHIELDED) {
-            self.interrupt(task);
-        }
-    }
-
     /// Has a region be cancelled at a time, or at none. The region belongs to a task of this loop.
     pub(crate) fn set_deadline(&self, region: &Region, deadline: Option<Instant>) {
         let mut timers = self.timers.borrow_mut();
@@ -537,6 +440,11 @@ impl Loop {
             timers.cancel(timer);
         }
         region.timer.set(deadline.map(|at| timers.insert(at, region_token(region))));
+    }
+
+    /// Asks the driver to end a task's operation. It completes all the same, and the task goes on then.
+    pub(crate) fn stop_operation(&self, task: TaskRef) {
+        self.driver.borrow_mut().cancel(token(task));
     }
 
     // --- what a task calls ---
@@ -581,6 +489,7 @@ impl Loop {
             }
             Submitted::Pending => {
                 self.begun.set(self.begun.get() + 1);
+                task.outcome.set(wait_of(&op) as i32);
                 self.suspend(task, State::Operating);
                 task.outcome.get()
             }
@@ -646,13 +555,15 @@ extern "C" fn leave_behind() {
     }
 }
 
-/// The task that has forked has come to its end in the child. Whoever waits for that waits in the parent.
-#[cold]
-fn refuse_to_go_on() -> ! {
-    eprintln!(
-        "return from a task in a forked process: its event loop is the parent's, so end the process by `exit` or `exec`"
-    );
-    process::abort();
+/// What a task waits for by an operation.
+fn wait_of(op: &Op) -> Wait {
+    match op {
+        Op::Recv { .. } | Op::RecvMsg { .. } | Op::Read { .. } => Wait::Read,
+        Op::Send { .. } | Op::SendMsg { .. } | Op::Write { .. } => Wait::Write,
+        Op::Accept { .. } => Wait::Accept,
+        Op::Connect { .. } => Wait::Connect,
+        Op::Poll { .. } | Op::Nop => Wait::Operation,
+    }
 }
 
 /// A task's first function.

@@ -28,12 +28,14 @@ impl Loop {
         // none of those goes on then.
         EXIT.with(|_| ());
         let own = CURRENT.replace(self);
+        self.own.set(own);
         let unwinding = AbortOnUnwind;
         self.run_until(|| root.has_ended());
         self.closing.set(true);
         self.run_out();
         self.closing.set(false);
         std::mem::forget(unwinding);
+        self.own.set(ptr::null());
         CURRENT.set(own);
     }
 
@@ -86,7 +88,7 @@ impl Loop {
     }
 
     /// All tasks that have not ended; those that were made last come first, as far as blocks were not used again.
-    fn tasks(&self) -> Vec<TaskRef> {
+    pub(crate) fn tasks(&self) -> Vec<TaskRef> {
         // SAFETY: the loop has them as long as it lives.
         let cells = unsafe { self.cells.as_ref() };
         // SAFETY: a task's block is written at once, and the second word is its link's function.
