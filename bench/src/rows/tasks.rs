@@ -5,11 +5,15 @@
 
 use super::Sizes;
 use crate::machine::own_bytes;
-use crate::measure::{Contender, Row, Target};
+use crate::measure::{Contender, Row, Sample, Target};
 use crate::outside::itself;
 use futures_lite::future::block_on;
+use kettle::net::{TcpListener, TcpStream};
 use kettle::thread;
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::hint::black_box;
+use std::io::Read;
 use std::process;
 use std::time::{Duration, Instant};
 
@@ -24,6 +28,7 @@ pub(super) fn rows(sizes: &Sizes) -> Vec<Row> {
         rows.push(take_turns(name, tasks, times, sizes));
     }
     rows.extend(asleep(sizes));
+    rows.push(cancel_all(sizes));
     rows
 }
 
@@ -188,6 +193,60 @@ fn asleep(sizes: &Sizes) -> [Row; 2] {
             .with(program(TOKIO, "--wake-tokio"))
             .with(program(KETTLE, "--wake-kettle").to_reach(Target::Times(1.0, TOKIO))),
     ]
+}
+
+/// Cancelling tasks that wait: for sockets, several for each, for times, and to be woken.
+fn cancel_all(sizes: &Sizes) -> Row {
+    let count = sizes.of(100_000);
+    Row::new("cancel-all", format!("cancelling each of {count} tasks that wait for sockets, times and each other"))
+        .with(
+            Contender::sampled(KETTLE, move || {
+                kettle::run(|| {
+                    let mut began = None;
+                    let ended = Cell::new(0);
+                    let sockets: Vec<_> = (0..count / 100 + 1).map(|_| connected()).collect::<Option<_>>()?;
+                    kettle::task_group(|group| {
+                        for n in 0..count {
+                            let (ended, socket) = (&ended, &sockets[n as usize % sockets.len()].0);
+                            group.spawn(move || -> Result<(), Infallible> {
+                                let _ended = Ended(ended);
+                                match n % 3 {
+                                    0 => _ = (&*socket).read(&mut [0; 64]),
+                                    1 => thread::sleep(Duration::from_secs(3600)),
+                                    _ => thread::park(),
+                                }
+                                Ok(())
+                            });
+                        }
+                        thread::yield_now();
+                        thread::yield_now();
+                        began = Some(Instant::now());
+                        group.cancel();
+                        Ok::<(), Infallible>(())
+                    })
+                    .ok()?;
+                    Some(Sample::per_operation(began?.elapsed(), count, ended.get()))
+                })
+            })
+            // Microseconds.
+            .to_reach(Target::AtMost(10_000.0)),
+        )
+}
+
+/// Two ends of a connection.
+fn connected() -> Option<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").ok()?;
+    let one = TcpStream::connect(listener.local_addr().ok()?).ok()?;
+    Some((one, listener.accept().ok()?.0))
+}
+
+/// Counts, when it goes.
+struct Ended<'a>(&'a Cell<u64>);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+    }
 }
 
 /// Puts so many tasks to sleep, and prints what each added to the resident memory, or the nanoseconds that waking each

@@ -8,6 +8,7 @@ use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::header::{Region, TaskRef};
 use crate::instant::Instant;
+use crate::join::expect;
 use crate::outside;
 use crate::region;
 use crate::scope::leave;
@@ -90,6 +91,7 @@ impl fmt::Debug for CancelScope {
 ///
 /// A cancellation from outside passes through. Where panics abort, a function is not unwound: its operations give errors and
 /// its waits end early, and what it returns is given.
+#[track_caller]
 pub fn cancel_scope<T>(f: impl FnOnce(&CancelScope) -> T) -> Result<T, Cancelled> {
     run(CancelScope { region: Region::default() }, |_| (), f)
 }
@@ -117,6 +119,7 @@ pub fn cancel_scope<T>(f: impl FnOnce(&CancelScope) -> T) -> Result<T, Cancelled
 /// # Panics
 ///
 /// As `cancel_scope`.
+#[track_caller]
 pub fn timeout<T>(time: Duration, f: impl FnOnce() -> T) -> Result<T, Cancelled> {
     let until = |scope: &CancelScope| scope.set_deadline(Instant::now().checked_add(time));
     run(CancelScope { region: Region::default() }, until, |_| f())
@@ -142,6 +145,7 @@ pub fn timeout<T>(time: Duration, f: impl FnOnce() -> T) -> Result<T, Cancelled>
 /// # Panics
 ///
 /// As `timeout`.
+#[track_caller]
 pub fn deadline<T>(at: impl Into<time::Instant>, f: impl FnOnce() -> T) -> Result<T, Cancelled> {
     let at = Instant::from(at.into());
     run(CancelScope { region: Region::default() }, |scope| scope.set_deadline(Some(at)), |_| f())
@@ -180,13 +184,14 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
     result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
+#[track_caller]
 fn run<T>(
     scope: CancelScope,
     begin: impl FnOnce(&CancelScope),
     f: impl FnOnce(&CancelScope) -> T,
 ) -> Result<T, Cancelled> {
     // Outside of `run` the thread becomes a task.
-    _ = outside::event_loop().unwrap_or_else(|error| panic!("{error}"));
+    _ = expect(outside::event_loop());
     let Some((_, task)) = event_loop::task() else {
         // In a destructor that runs by unwinding nothing waits, so there is nothing to cancel.
         return Ok(f(&scope));

@@ -3,8 +3,10 @@
 //! A block's address stays its own from `take` to `give`, and a steady state of tasks allocates nothing. Chunks stay until
 //! the event loop has gone and no task is left, that a handle outlives the loop with.
 //!
+//! Chunks consist of pages, and a page begins with the address of the cells, so that a block need not know it.
+//!
 //! ```text
-//!  chunk  │ block │ block │ block │ … never used │        one size each
+//!  page   │ cells │ block │ block │ … never used │        one size each
 //! ```
 //!
 //! The unsafe code of this module is that of an allocator.
@@ -55,7 +57,12 @@ pub(crate) struct Cells {
     orphaned: Cell<bool>,
 }
 
-/// Memory for blocks of one size.
+/// What a page begins with, in the place of its first block.
+struct Page {
+    cells: NonNull<Cells>,
+}
+
+/// Memory for blocks of one size: a whole number of pages.
 struct Chunk {
     start: NonNull<u8>,
     layout: Layout,
@@ -70,11 +77,18 @@ struct Free {
     mark: usize,
 }
 
-/// The part of the last chunk that was never used.
+/// The part of the last chunk that was never used. It begins with a block, or with a page.
 #[derive(Clone, Copy)]
 struct Fresh {
     next: *mut u8,
     left: usize,
+}
+
+impl Fresh {
+    /// What is left when so many bytes of it are used.
+    fn without(self, bytes: usize) -> Self {
+        Self { next: self.next.wrapping_add(bytes), left: self.left - bytes }
+    }
 }
 
 const fn layout(size: usize, align: usize) -> Layout {
@@ -84,8 +98,11 @@ const fn layout(size: usize, align: usize) -> Layout {
     }
 }
 
+/// How large a page is, and what it is aligned to.
+const PAGE: usize = 64 * 1024;
+
 /// What chunks are, while there are few of them.
-const SMALL: Layout = layout(64 * 1024, ALIGN);
+const SMALL: Layout = layout(PAGE, PAGE);
 
 /// What they are when there are many: a huge page each, if the kernel has one.
 const LARGE: Layout = layout(2 * 1024 * 1024, 2 * 1024 * 1024);
@@ -138,11 +155,31 @@ impl Cells {
             chunks.push(Chunk { start: chunk, layout, size });
             place = Fresh { next: chunk.as_ptr(), left: layout.size() };
         }
+        if place.next.addr().is_multiple_of(PAGE) {
+            // SAFETY: the page was never used, and has room for it.
+            unsafe { place.next.cast::<Page>().write(Page { cells: NonNull::from(self) }) };
+            place = place.without(size.bytes());
+        }
         let block = NonNull::new(place.next).expect("invariant: a chunk does not lie at address 0");
-        // SAFETY: so much is left of the chunk.
-        let next = unsafe { place.next.add(size.bytes()) };
-        fresh.set(Fresh { next, left: place.left - size.bytes() });
+        place = place.without(size.bytes());
+        let left_of_page = place.next.addr().next_multiple_of(PAGE) - place.next.addr();
+        if left_of_page < size.bytes() {
+            place = place.without(left_of_page);
+        }
+        fresh.set(place);
         block
+    }
+
+    /// Those that a block was taken from.
+    ///
+    /// # Safety
+    ///
+    /// It was, and not given back.
+    #[inline]
+    pub(crate) unsafe fn of(block: NonNull<u8>) -> NonNull<Self> {
+        let page = block.as_ptr().map_addr(|address| address & !(PAGE - 1)).cast::<Page>();
+        // SAFETY: chunks are aligned to pages, so the block's page begins there; that was written before.
+        unsafe { (*page).cells }
     }
 
     /// Takes a block back.
@@ -175,12 +212,17 @@ impl Cells {
         let mut taken = Vec::with_capacity(self.live.get());
         for &Chunk { start, layout, size } in &*self.chunks.borrow() {
             let fresh = self.fresh[usize::from(size.0)].get();
-            for index in 0..layout.size() / size.bytes() {
+            let places = (0..layout.size()).step_by(PAGE);
+            let places = places.flat_map(|page| (0..PAGE / size.bytes()).map(move |index| (page, index)));
+            for (page, index) in places {
                 // SAFETY: inside the chunk.
-                let block = unsafe { start.add(index * size.bytes()) };
+                let block = unsafe { start.add(page + index * size.bytes()) };
                 // The last chunk of a size ends where it was never used.
-                if fresh.left >= size.bytes() && block.as_ptr() == fresh.next {
+                if fresh.left > 0 && block.as_ptr() == fresh.next {
                     break;
+                }
+                if index == 0 {
+                    continue;
                 }
                 // SAFETY: a block has room for two words.
                 let mark = unsafe { block.cast::<usize>().add(1) };

@@ -12,16 +12,17 @@
 
 mod parts;
 
-pub(crate) use self::parts::{AbortOnUnwind, CURRENT, Loop, current, entry, is_outside, is_time_virtual, task};
+pub(crate) use self::parts::{
+    AbortOnUnwind, CURRENT, Loop, current, entry, is_outside, is_time_virtual, refuse_to_go_on, task,
+};
 pub use self::parts::{choose, now};
 
-use self::parts::{ENDED, refuse_to_go_on};
+use self::parts::ENDED;
 use crate::alarm::Listener;
 use crate::cancelled::Reason;
 use crate::cells::Cells;
-use crate::header::{Flags, Region, Run, State, TaskRef};
+use crate::header::{Flags, Region, Run, State, TaskRef, Wait};
 use crate::order::Order;
-use crate::region;
 use crate::remote::{Message, Slot};
 use crate::tokens::{alarm_of, region_of, region_token, task_of, token};
 use kettle_driver::{Op, Submitted, Token, Until};
@@ -52,11 +53,19 @@ const COOLED: usize = 256;
 /// How long a simulation goes on: what comes later never does. (Who sleeps for ever sleeps for centuries at a time.)
 const LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// How many lists of members are kept.
-const LISTS: usize = 64;
-
 impl Loop {
     // --- the run loop ---
+
+    /// The loop of a task which has not ended: a region may have tasks of the thread's own loop and of the one that runs inside.
+    pub(crate) fn home(&self, task: TaskRef) -> &Loop {
+        if self.has(task) {
+            return self;
+        }
+        let inside = current().expect("invariant: two loops, so one runs");
+        // SAFETY: a loop runs inside of another one as long as that is there.
+        let own = unsafe { inside.own.get().as_ref() };
+        own.filter(|own| own.has(task)).unwrap_or(inside)
+    }
 
     /// Runs the others until it is the turn of the thread's own task, whose stack this is.
     #[cold]
@@ -265,29 +274,6 @@ impl Loop {
 
     // --- tasks ---
 
-    /// Takes in a task that was made.
-    #[inline]
-    pub(crate) fn admit(&self, task: TaskRef) {
-        self.live.set(self.live.get() + 1);
-        if let Some(order) = &self.order {
-            order.admit(task, self.current.get());
-        }
-        if self.closing.get() {
-            task.asked.set(Some(Reason::Shutdown));
-            task.set(Flags::CANCELLED);
-        }
-        self.ready.borrow_mut().push_back(task);
-    }
-
-    /// Takes in a task that was made in a region, which will wait for it.
-    pub(crate) fn admit_to(&self, region: &Region, task: TaskRef) {
-        if region.members.borrow().capacity() == 0 {
-            region.members.replace(self.lists.borrow_mut().pop().unwrap_or_default());
-        }
-        region::adopt(region, task);
-        self.admit(task);
-    }
-
     /// Switches to a task until it suspends or ends.
     // Inlined, for a processor predicts returns by the calls that it has seen: none may lie across a switch here.
     #[inline(always)]
@@ -351,54 +337,10 @@ impl Loop {
         self.end(task);
     }
 
-    /// What follows a task's end.
-    pub(crate) fn end(&self, task: TaskRef) {
-        if self.is_copy.get() {
-            refuse_to_go_on();
-        }
-        drop(task.stack.take());
-        task.state.set(State::Ended);
-        self.live.set(self.live.get() - 1);
-        if let Some(order) = &self.order {
-            order.end(task);
-        }
-        if task.has_rare() {
-            self.end_rare(task);
-        }
-        if let Some(joiner) = task.joiner.take() {
-            self.wake(joiner);
-        }
-        while let Some(region) = region::abandon(task) {
-            self.set_deadline(region, None);
-        }
-        if let Some((family, is_last)) = region::release(task) {
-            if task.is(Flags::PANICKED) {
-                family.unheard.set(family.unheard.get() + 1);
-            }
-            if is_last && let Some(waiter) = family.waiter.take() {
-                self.wake(waiter);
-            }
-        }
-        // SAFETY: the loop has owned it until now. (A joiner has a handle.)
-        unsafe { task.let_go() };
-    }
-
-    /// Tells those of a task's end whom few tasks have.
-    #[cold]
-    fn end_rare(&self, task: TaskRef) {
-        let waker = task.with_rare(|rare| {
-            rare.remote.iter().chain(&rare.foreign).for_each(|remote| remote.end());
-            rare.waker.take()
-        });
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
     /// Puts a task that waits into the queue.
     #[inline]
     pub(crate) fn wake(&self, task: TaskRef) {
-        if task.state.get() == State::Waiting {
+        if matches!(task.state.get(), State::Waiting(_)) {
             self.make_ready(task);
         }
     }
@@ -428,52 +370,6 @@ impl Loop {
         self.wake(unsafe { TaskRef::new(header.cast()) });
     }
 
-    /// A task leaves a region. Gives whether it is cancelled outside as well.
-    pub(crate) fn leave(&self, task: TaskRef, region: &Region) -> bool {
-        self.set_deadline(region, None);
-        let list = region.members.take();
-        if list.capacity() > 0 && self.lists.borrow().len() < LISTS {
-            self.lists.borrow_mut().push(list);
-        }
-        region::leave(task, region)
-    }
-
-    /// Wakes a task before its time. One that operates goes on when its operation has been cancelled.
-    fn interrupt(&self, task: TaskRef) {
-        match task.state.get() {
-            State::Waiting => self.wake(task),
-            State::Operating => self.driver.borrow_mut().cancel(token(task)),
-            _ => {}
-        }
-    }
-
-    /// Has a task end: it unwinds where it waits, or where it would wait next.
-    pub(crate) fn cancel(&self, task: TaskRef, reason: Reason) {
-        if !task.has_ended() && task.asked.get().is_none() {
-            task.asked.set(Some(reason));
-            let mut cancelled = Vec::new();
-            region::spread(task, &mut cancelled);
-            cancelled.into_iter().for_each(|task| self.interrupt_unless_shielded(task));
-        }
-    }
-
-    /// Has a region end, and all tasks that were spawned in it.
-    pub(crate) fn cancel_region(&self, region: &Region, reason: Reason) {
-        if region.asked.get().is_none() {
-            region.asked.set(Some(reason));
-            let mut cancelled = Vec::new();
-            region::spread_from(region, &mut cancelled);
-            cancelled.into_iter().for_each(|task| self.interrupt_unless_shielded(task));
-        }
-    }
-
-    /// Wakes a task that is cancelled, unless it waits for what must have ended.
-    pub(crate) fn interrupt_unless_shielded(&self, task: TaskRef) {
-        if task.is(Flags::CANCELLED) && !task.is(Flags::SHIELDED) {
-            self.interrupt(task);
-        }
-    }
-
     /// Has a region be cancelled at a time, or at none. The region belongs to a task of this loop.
     pub(crate) fn set_deadline(&self, region: &Region, deadline: Option<Instant>) {
         let mut timers = self.timers.borrow_mut();
@@ -481,6 +377,11 @@ impl Loop {
             timers.cancel(timer);
         }
         region.timer.set(deadline.map(|at| timers.insert(at, region_token(region))));
+    }
+
+    /// Asks the driver to end a task's operation. It completes all the same, and the task goes on then.
+    pub(crate) fn stop_operation(&self, task: TaskRef) {
+        self.driver.borrow_mut().cancel(token(task));
     }
 
     // --- what a task calls ---
@@ -525,6 +426,7 @@ impl Loop {
             }
             Submitted::Pending => {
                 self.begun.set(self.begun.get() + 1);
+                task.outcome.set(wait_of(&op) as i32);
                 self.suspend(task, State::Operating);
                 task.outcome.get()
             }
@@ -592,5 +494,16 @@ impl Drop for Loop {
         self.stacks.undefer();
         // SAFETY: the loop uses them no more.
         unsafe { Cells::release(self.cells) };
+    }
+}
+
+/// What a task waits for by an operation.
+fn wait_of(op: &Op) -> Wait {
+    match op {
+        Op::Recv { .. } | Op::RecvMsg { .. } | Op::Read { .. } => Wait::Read,
+        Op::Send { .. } | Op::SendMsg { .. } | Op::Write { .. } => Wait::Write,
+        Op::Accept { .. } => Wait::Accept,
+        Op::Connect { .. } => Wait::Connect,
+        Op::Poll { .. } | Op::Nop => Wait::Operation,
     }
 }

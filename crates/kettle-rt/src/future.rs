@@ -8,7 +8,7 @@
 use crate::alarm::{Alarm, Kept, Listener};
 use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop::{self, Loop};
-use crate::header::{State, TaskRef};
+use crate::header::{State, TaskRef, Wait};
 use crate::join::{Builder, JoinHandle, expect, spawn};
 use crate::outside;
 use crate::scope::{Scope, ScopedJoinHandle};
@@ -22,7 +22,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::marker::PhantomPinned;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ fn wait_in_task<F: Future>(event_loop: &Loop, task: TaskRef, mut future: Pin<&mu
             return output;
         }
         if polls.0.may_wait(task) {
-            event_loop.suspend(task, State::Waiting);
+            event_loop.suspend(task, State::Waiting(Wait::Future));
         } else {
             event_loop.yield_now(task);
         }
@@ -143,10 +143,11 @@ impl Builder {
     /// # Errors
     ///
     /// If there is no event loop on this thread and none can be made.
+    #[track_caller]
     pub fn spawn_future<F: Future<Output: 'static> + 'static>(self, future: F) -> io::Result<JoinHandle<F::Output>> {
         let event_loop = outside::event_loop()?;
         // SAFETY: 1. it borrows nothing that could go. 2. The handle takes its output.
-        let task = unsafe { task::make_future(event_loop, future, self.rare()) };
+        let task = unsafe { task::make_future(event_loop, future, self.place(), self.rare()) };
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
         event_loop.admit(task);
@@ -167,7 +168,7 @@ impl<'scope> Scope<'scope, '_> {
     {
         let event_loop = expect(outside::event_loop());
         // SAFETY: 1. as of `Builder::spawn_scoped`: the scope waits. 2. The handle takes its output.
-        let task = unsafe { task::make_future(event_loop, future, None) };
+        let task = unsafe { task::make_future(event_loop, future, Location::caller(), None) };
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
         self.admit(event_loop, task);

@@ -2,22 +2,65 @@
 //!
 //! It begins with the switch's link, and lies at the beginning of a block of `cells`; the task's function follows it, and
 //! later its result. A [`TaskRef`] is a plain pointer to it, and these have one each, or count for each: the loop, from
-//! when the task is made until it has ended; every handle. With the last of them the block goes back. Whoever else has
+//! when the task is made until it has ended; every handle; a queue for turns. With the last of them the block goes back. Whoever else has
 //! one (the ready queue, the driver by a token, a timer, who waits for its end) has it only while the loop does.
 //!
 //! The unsafe code of this module is reading headers through those pointers.
 
 use crate::cancelled::Reason;
 use crate::cells::{Cells, Size};
+use crate::locals::Locals;
 use crate::remote::Remote;
 use kettle_driver::TimerKey;
 use kettle_fiber::link::{Link, StackPointer};
 use kettle_fiber::stack::Stack;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::Waker;
+
+/// What a task waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Wait {
+    /// A time.
+    Sleep,
+    /// To be unparked.
+    Park,
+    /// The end of a task, in `join`.
+    Join,
+    /// The end of all tasks of its scope or group.
+    Tasks,
+    /// Its turn, in a group with a limit; it has not begun.
+    Turn,
+    /// Results of a group's tasks.
+    Results,
+    /// A future.
+    Future,
+    /// A lock, a channel, or what else is made of waiters.
+    Notice,
+    /// Something to read or to receive.
+    Read,
+    /// Room to write or to send.
+    Write,
+    /// A connection, to accept.
+    Accept,
+    /// A connection, to be accepted.
+    Connect,
+    /// Another operation.
+    Operation,
+}
+
+impl Wait {
+    /// What is in a header's `outcome`.
+    pub(crate) fn of_operation(outcome: i32) -> Self {
+        let operations = [Self::Read, Self::Write, Self::Accept, Self::Connect];
+        operations.into_iter().find(|&wait| wait as i32 == outcome).unwrap_or(Self::Operation)
+    }
+}
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +72,7 @@ pub(crate) enum State {
     /// Being resumed.
     Running,
     /// Waiting for whoever wakes it: a timer, another task's end, an unpark.
-    Waiting,
+    Waiting(Wait),
     /// Waiting for the completion of its operation, and nothing else resumes it: the kernel has its buffers (S3).
     Operating,
     /// Its function has returned, panicked or been unwound, or was never called. Its result is in its place.
@@ -63,6 +106,8 @@ impl Flags {
     pub(crate) const PASSED: Self = Self(1 << 10);
     /// A future that it polls has been woken on its own thread. Set by who wakes it, cleared by `waker`.
     pub(crate) const WOKEN: Self = Self(1 << 9);
+    /// It is not in the ready queue, for its region has no turn for it yet. Set and cleared by the loop, while it is created.
+    pub(crate) const HELD: Self = Self(1 << 10);
 }
 
 /// What is known of a task's function and result at compile time.
@@ -99,6 +144,7 @@ pub(crate) struct Rare {
     pub(crate) foreign: Option<Arc<Remote>>,
     /// A future's waker that waits for the task's end.
     pub(crate) waker: Option<Waker>,
+    pub(crate) locals: Locals,
 }
 
 /// A part of a task's run that can be cancelled by itself, together with the tasks that were spawned in it. It lies in the
@@ -111,6 +157,8 @@ pub(crate) struct Region {
     pub(crate) outer: Cell<Option<NonNull<Region>>>,
     /// Why it is to end, if it is.
     pub(crate) asked: Cell<Option<Reason>>,
+    /// What `region` has found out: why it is to end, by itself or from outside, and when that was.
+    pub(crate) reason: Cell<(u64, Option<Reason>)>,
     /// Whether what is cancelled outside goes on in here.
     pub(crate) shields: bool,
     /// Whether what runs in here is to end: asked for here, or outside and not shielded from.
@@ -124,6 +172,30 @@ pub(crate) struct Region {
     pub(crate) waiter: Cell<Option<TaskRef>>,
     /// How many of them have panicked and were not joined.
     pub(crate) unheard: Cell<usize>,
+    /// Whether it is a group's, whose tasks report their panics themselves, as far as they can: what else of them panics is
+    /// heard here, and cancels the others.
+    pub(crate) is_group: bool,
+    /// If only so many tasks of it run at a time.
+    pub(crate) turns: RefCell<Option<Box<Turns>>>,
+}
+
+/// How many tasks of a region run at a time, and those that wait for their turn.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    pub(crate) most: usize,
+    /// How many are held.
+    pub(crate) held: usize,
+    /// Those that are held, the first one first; and some that were cancelled and are not held any more. Each is owned.
+    pub(crate) queue: VecDeque<TaskRef>,
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        for task in self.queue.drain(..) {
+            // SAFETY: the queue has owned it.
+            unsafe { task.let_go() };
+        }
+    }
 }
 
 /// See the module.
@@ -132,19 +204,20 @@ pub(crate) struct Region {
 pub(crate) struct Header {
     pub(crate) link: Link,
     pub(crate) stack_pointer: Cell<StackPointer>,
-    /// How an operation went.
+    /// How an operation went; as long as it is under way, the `Wait` that it is.
     pub(crate) outcome: Cell<i32>,
     pub(crate) state: Cell<State>,
-    flags: Cell<Flags>,
     /// Why the task as a whole is to end, if it is.
     pub(crate) asked: Cell<Option<Reason>>,
+    flags: Cell<Flags>,
     /// The loop, until the task has ended, the handle, and what wakes it on its own thread.
     owners: Cell<u32>,
     /// Its place among the members of its family.
     pub(crate) place: Cell<u32>,
     pub(crate) timer: Cell<Option<TimerKey>>,
     pub(crate) vtable: &'static Vtable,
-    cells: NonNull<Cells>,
+    /// Where it was spawned.
+    pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) stack: Cell<Option<Stack>>,
     /// The task that waits for the end of this one.
     pub(crate) joiner: Cell<Option<TaskRef>>,
@@ -160,7 +233,12 @@ pub(crate) struct Header {
 pub(crate) struct TaskRef(NonNull<Header>);
 
 impl Header {
-    pub(crate) fn new(link: Link, vtable: &'static Vtable, cells: NonNull<Cells>, rare: Option<Box<Rare>>) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        vtable: &'static Vtable,
+        spawned_at: &'static Location<'static>,
+        rare: Option<Box<Rare>>,
+    ) -> Self {
         Self {
             link,
             stack_pointer: Cell::new(ptr::null_mut()),
@@ -172,7 +250,7 @@ impl Header {
             place: Cell::new(0),
             timer: Cell::new(None),
             vtable,
-            cells,
+            spawned_at,
             stack: Cell::new(None),
             joiner: Cell::new(None),
             family: Cell::new(None),
@@ -192,11 +270,6 @@ impl Header {
 
     pub(crate) fn clear(&self, flag: Flags) {
         self.flags.set(Flags(self.flags.get().0 & !flag.0));
-    }
-
-    /// Whether its block is of these cells.
-    pub(crate) fn is_in(&self, cells: NonNull<Cells>) -> bool {
-        self.cells == cells
     }
 
     /// Whether the task has what few have.
@@ -242,6 +315,12 @@ impl TaskRef {
         self.0.as_ptr().cast()
     }
 
+    /// Whether its block is of these cells.
+    pub(crate) fn is_in(self, cells: NonNull<Cells>) -> bool {
+        // SAFETY: the block is taken as long as the reference is used.
+        unsafe { Cells::of(self.0.cast()) == cells }
+    }
+
     /// One more owner.
     #[inline]
     pub(crate) fn share(self) {
@@ -284,7 +363,9 @@ impl TaskRef {
         struct Block(TaskRef);
         impl Drop for Block {
             fn drop(&mut self) {
-                let (cells, size) = (self.0.cells, self.0.vtable.size);
+                let size = self.0.vtable.size;
+                // SAFETY: it was taken, and is given back below.
+                let cells = unsafe { Cells::of(self.0.0.cast()) };
                 // SAFETY: nobody else has it.
                 unsafe { self.0.0.drop_in_place() };
                 // SAFETY: taken from these cells, of this size, and nobody uses it any more.
@@ -306,3 +387,7 @@ impl std::ops::Deref for TaskRef {
         unsafe { self.0.as_ref() }
     }
 }
+
+// With a function and a result of two words a task fills two cache lines.
+#[cfg(not(kettle_asan))]
+const _: () = assert!(size_of::<Header>() == 112, "invariant: a small task fits into the smallest block");

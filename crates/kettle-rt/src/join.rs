@@ -4,7 +4,7 @@
 
 use crate::cancelled::Reason;
 use crate::event_loop;
-use crate::header::{Flags, Rare, State, TaskRef};
+use crate::header::{Flags, Rare, State, TaskRef, Wait};
 use crate::outside;
 use crate::task;
 use crate::thread::Thread;
@@ -14,6 +14,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread;
@@ -178,7 +179,7 @@ fn wait_for_end(target: TaskRef) {
     wait::check(me);
     target.joiner.set(Some(me));
     loop {
-        event_loop.suspend(me, State::Waiting);
+        event_loop.suspend(me, State::Waiting(Wait::Join));
         if target.has_ended() {
             return;
         }
@@ -249,6 +250,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
 pub struct Builder {
     name: Option<Box<str>>,
     stack_size: usize,
+    /// Where it is said to be spawned; where that is done, if nothing is said.
+    spawned_at: Option<&'static Location<'static>>,
 }
 
 impl Builder {
@@ -267,6 +270,21 @@ impl Builder {
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
         self
+    }
+
+    /// As if it were spawned there.
+    pub(crate) fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
+        self.spawned_at = Some(at);
+        self
+    }
+
+    /// Where it is spawned: by the caller, if nothing is said.
+    #[track_caller]
+    pub(crate) fn place(&self) -> &'static Location<'static> {
+        match self.spawned_at {
+            Some(at) => at,
+            None => Location::caller(),
+        }
     }
 
     #[track_caller]
@@ -291,7 +309,7 @@ impl Builder {
     pub fn spawn<T: 'static>(self, f: impl FnOnce() -> T + 'static) -> io::Result<JoinHandle<T>> {
         let event_loop = outside::event_loop()?;
         // SAFETY: 1. it borrows nothing that could go. 2. The handle takes a `T`.
-        let task = unsafe { task::make(event_loop, f, self.rare()) };
+        let task = unsafe { task::make(event_loop, f, self.place(), self.rare()) };
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
         event_loop.admit(task);

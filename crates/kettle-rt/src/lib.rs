@@ -24,18 +24,22 @@
 //! # Modules, in reading order
 //!
 //! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what repeats a
-//! simulation (`seed`), what the loop knows of a task (`header`), how a cancellation spreads (`region`), what a timer wakes
-//! besides (`alarm`), what a simulation chooses (`order`), what is called what (`tokens`); how a forked child hears of it
-//! (`fork`); the loop itself (`event_loop`), its moments (`instant`) and its life (`lifetime`), its tasks' wakers (`waker`),
-//! what runs on it (`task`), and what a thread is without it (`outside`); what a task waits for (`wait`, `operation`,
-//! `waiter`); how it is named (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited (`future`), several
-//! of them (`group`), the face of it all (`run`), and what tests do with time and order ([`testing`]).
+//! simulation (`seed`), where a task's own values lie (`locals`), what the loop knows of it (`header`), how a cancellation
+//! spreads (`region`), what a timer wakes besides (`alarm`), what a simulation chooses (`order`), what is called what
+//! (`tokens`); how a forked child hears of it (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks
+//! come into it and leave it (`admission`), are ended early (`cancelling`), and how it ends (`lifetime`); its tasks' wakers
+//! (`waker`), a task's own values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it
+//! (`outside`); what a task waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`,
+//! `scope`), cancelled (`cancel`) and awaited (`future`); tasks that end together (`group_error`, `group`), where their
+//! results come (`results`), how others get in (`spawner`), how they are put together beforehand (`prepared`); the face of it
+//! all (`run`), who does what (`tree`), and what tests do with time and order ([`testing`]).
 #![warn(missing_debug_implementations)]
 
 mod cells;
 mod remote;
 mod cancelled;
 mod seed;
+mod locals;
 mod header;
 mod region;
 mod alarm;
@@ -44,8 +48,11 @@ mod tokens;
 mod fork;
 mod event_loop;
 mod instant;
+mod admission;
+mod cancelling;
 mod lifetime;
 mod waker;
+mod fiber_local;
 mod task;
 mod outside;
 mod wait;
@@ -56,21 +63,33 @@ mod join;
 mod scope;
 mod cancel;
 pub mod future;
+mod group_error;
 mod group;
+mod results;
+mod spawner;
+mod prepared;
 mod run;
+mod tree;
 pub mod testing;
 
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::{choose, now};
+pub use fiber_local::{AccessError, FiberKey};
 pub use future::{in_fiber, spawn_future};
-pub use group::{Task, TaskGroup};
+pub use group::{Group, GroupHandle, NoTurns, task_group};
+pub use group_error::GroupError;
+pub use header::Wait;
 pub use instant::Instant;
 pub use join::{Builder, Ending, JoinHandle, spawn};
 pub use kettle_driver as driver;
 pub use operation::{Outcome, adopt, attempt, cancelled, checkpoint, close, operate, release, simulated};
+pub use prepared::{Task, TaskGroup};
+pub use results::Results;
 pub use run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder, ROOT_STACK_SIZE, Root};
 pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use spawner::{SpawnError, Spawner};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};
+pub use tree::{TaskInfo, TaskState, Tree, tree};
 pub use wait::{is_cancelled, pass, raise_if_cancelled, sleep, sleep_until, yield_now};
 pub use waiter::{Waiter, Woken};

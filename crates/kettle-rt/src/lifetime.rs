@@ -31,6 +31,7 @@ impl Loop {
         // none of those goes on then.
         EXIT.with(|_| ());
         let own = CURRENT.replace(self);
+        self.own.set(own);
         let unwinding = AbortOnUnwind;
         // A simulation that can't go on cancels the task as well.
         if !self.run_until(|| root.has_ended())
@@ -42,6 +43,7 @@ impl Loop {
         self.run_out();
         self.closing.set(false);
         std::mem::forget(unwinding);
+        self.own.set(ptr::null());
         CURRENT.set(own);
     }
 

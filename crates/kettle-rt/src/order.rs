@@ -5,8 +5,7 @@
 //! schedule lists them. The network has random numbers of its own, so that leaving a deviation out changes nothing else.
 #![forbid(unsafe_code)]
 
-use crate::header::{Flags, State, TaskRef};
-use crate::region;
+use crate::header::{Flags, State, TaskRef, Wait};
 use crate::seed::Replay;
 use kettle_driver::{Note, Random, Trace, Tracer};
 use std::cell::{Cell, RefCell};
@@ -260,21 +259,17 @@ impl Order {
     fn waits(&self, task: TaskRef, tasks: &[TaskRef], describe: impl Fn(TaskRef) -> Option<String>) -> String {
         match task.state.get() {
             State::Operating => describe(task).unwrap_or_else(|| "waits for an operation".to_owned()),
-            State::Waiting => {
-                if let Some(&joined) = tasks.iter().find(|other| other.joiner.get() == Some(task)) {
-                    format!("waits for the end of {}", self.name(joined))
-                } else if region::regions_of(task).any(|region| region.waiter.get() == Some(task)) {
-                    "waits for the tasks of its scope".to_owned()
-                } else if task.has_rare()
-                    && task.with_rare(|rare| rare.remote.as_ref().is_some_and(|remote| remote.is_parked()))
-                {
-                    "is parked".to_owned()
-                } else if task.timer.get().is_some() {
-                    "sleeps for more than a lifetime".to_owned()
-                } else {
-                    "waits to be woken by another task".to_owned()
-                }
+            State::Waiting(Wait::Join) => {
+                let joined = tasks.iter().find(|other| other.joiner.get() == Some(task));
+                joined.map_or_else(
+                    || format!("waits {}", Wait::Join),
+                    |joined| format!("waits for the end of {}", self.name(*joined)),
+                )
             }
+            State::Waiting(Wait::Tasks) => "waits for the tasks of its scope".to_owned(),
+            State::Waiting(Wait::Park) => "is parked".to_owned(),
+            State::Waiting(Wait::Sleep) => "sleeps for more than a lifetime".to_owned(),
+            State::Waiting(wait) => format!("waits {wait}"),
             State::Created | State::Ready => "is ready to run".to_owned(),
             State::Running | State::Ended => "runs".to_owned(),
         }

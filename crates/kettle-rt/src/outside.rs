@@ -16,6 +16,7 @@ use crate::task;
 use kettle_driver::{Config, Driver, Kind};
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
 use std::thread;
@@ -38,8 +39,13 @@ thread_local! {
 ///
 /// If it can't be made; or the thread is about to end.
 #[inline]
+#[track_caller]
 pub(crate) fn event_loop<'a>() -> io::Result<&'a Loop> {
-    event_loop::current().map_or_else(make, Ok)
+    // Not by a closure: where the thread becomes a task is the caller.
+    match event_loop::current() {
+        Some(event_loop) => Ok(event_loop),
+        None => make(Location::caller()),
+    }
 }
 
 /// The loop that a task belongs to which has not ended: the one that runs, or the thread's own while another one runs.
@@ -57,7 +63,7 @@ pub(crate) fn remote() -> Arc<Remote> {
 }
 
 #[cold]
-fn make<'a>() -> io::Result<&'a Loop> {
+fn make<'a>(at: &'static Location<'static>) -> io::Result<&'a Loop> {
     // Before this thread-local is used for the first time: it has to go before those that the loop uses.
     let driver = real_driver()?;
     let clock = (driver.clock(), None);
@@ -68,7 +74,7 @@ fn make<'a>() -> io::Result<&'a Loop> {
         // SAFETY: it is there until the thread ends, and only shared from here on.
         let event_loop = unsafe { &*event_loop };
         // SAFETY: the function borrows nothing, and nobody takes its result.
-        let thread = unsafe { task::make(event_loop, || (), None) };
+        let thread = unsafe { task::make(event_loop, || (), at, None) };
         own.thread.set(Some(thread));
         let mut remote = remote();
         if remote.belongs() {

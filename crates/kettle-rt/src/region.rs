@@ -19,7 +19,18 @@
 
 use crate::cancelled::{Cancelled, Reason};
 use crate::header::{Flags, Region, TaskRef};
+use std::cell::Cell;
 use std::ptr::NonNull;
+
+thread_local! {
+    /// How often a reason has changed, or what is outside of a region. What regions remember of an earlier time is not looked
+    /// at: without that, a chain of tasks that unwinds would be walked once for each of them.
+    static EPOCH: Cell<u64> = const { Cell::new(1) };
+}
+
+fn begin_epoch() {
+    EPOCH.set(EPOCH.get() + 1);
+}
 
 /// A region as it is pointed to.
 ///
@@ -38,7 +49,8 @@ pub(crate) fn regions_of<'a>(task: TaskRef) -> impl Iterator<Item = &'a Region> 
     std::iter::successors(task.region.get().map(at), move |region| region.outer.get().map(at))
 }
 
-fn family<'a>(task: TaskRef) -> Option<&'a Region> {
+/// The region that a task was spawned in, as long as it has not ended.
+pub(crate) fn family<'a>(task: TaskRef) -> Option<&'a Region> {
     // SAFETY: it waits for this task, which has not ended: who has asks has none.
     task.family.get().map(|family| unsafe { at(family) })
 }
@@ -64,6 +76,38 @@ pub(crate) fn adopt(region: &Region, task: TaskRef) {
     task.place.set(u32::try_from(members.len()).expect("invariant: so many tasks have no room"));
     members.push(task);
     set_cancelled(task, is_cancelled_outside(task));
+}
+
+/// Holds a member back that was just made, if as many run as may. Gives whether it is held.
+pub(crate) fn hold(region: &Region, task: TaskRef) -> bool {
+    let mut turns = region.turns.borrow_mut();
+    let Some(turns) = &mut *turns else { return false };
+    // It is a member already.
+    let holds = region.members.borrow().len() - turns.held > turns.most;
+    if holds {
+        task.set(Flags::HELD);
+        task.share();
+        turns.held += 1;
+        turns.queue.push_back(task);
+    }
+    holds
+}
+
+/// The next one of those that were held, if there is a turn for it; the caller owns it. It may have been cancelled, and not be
+/// held any more.
+pub(crate) fn next_turn(region: &Region) -> Option<TaskRef> {
+    let mut turns = region.turns.borrow_mut();
+    let turns = turns.as_mut()?;
+    let runs = region.members.borrow().len() - turns.held;
+    (runs < turns.most).then(|| turns.queue.pop_front())?
+}
+
+/// A member is held no more.
+pub(crate) fn release_turn(region: &Region, task: TaskRef) {
+    task.clear(Flags::HELD);
+    if let Some(turns) = &mut *region.turns.borrow_mut() {
+        turns.held -= 1;
+    }
 }
 
 /// A member has ended. Gives its region, and whether it was the last one.
@@ -97,6 +141,7 @@ pub(crate) fn leave(task: TaskRef, region: &Region) -> bool {
     } else if let Some(inner) = regions_of(task).find(|inner| inner.outer.get() == Some(NonNull::from(region))) {
         // A coroutine is suspended in there.
         inner.outer.set(outer);
+        begin_epoch();
     }
     region.task.set(None);
     let told = task.is(Flags::TOLD) || region.was_told.get();
@@ -118,11 +163,13 @@ pub(crate) fn abandon<'a>(task: TaskRef) -> Option<&'a Region> {
     let region = unsafe { at(task.region.get()?) };
     task.region.set(region.outer.take());
     region.task.set(None);
+    begin_epoch();
     Some(region)
 }
 
 /// Something has been asked to end: of this task, or of a region of it. Finds out who is cancelled by that.
 pub(crate) fn spread(task: TaskRef, cancelled: &mut Vec<TaskRef>) {
+    begin_epoch();
     let mut tasks = vec![task];
     let mut regions = Vec::new();
     while let Some(task) = tasks.pop() {
@@ -142,11 +189,16 @@ pub(crate) fn spread(task: TaskRef, cancelled: &mut Vec<TaskRef>) {
     }
 }
 
-/// As `spread`, for a region whose task has ended, if it has.
+/// As `spread`, of a region; its task may have ended.
 pub(crate) fn spread_from(region: &Region, cancelled: &mut Vec<TaskRef>) {
+    begin_epoch();
+    if region.is_cancelled.get() {
+        return;
+    }
     if let Some(task) = region.task.get() {
         spread(task, cancelled);
-    } else if !region.is_cancelled.replace(true) {
+    } else {
+        region.is_cancelled.set(true);
         for &member in &*region.members.borrow() {
             spread(member, cancelled);
         }
@@ -160,24 +212,41 @@ pub(crate) fn cancelled(task: TaskRef) -> Cancelled {
     Cancelled::new(reason(task).unwrap_or(Reason::Shutdown))
 }
 
+/// The reason of what is outermost, from a task's innermost region on, as far as nothing shields.
 fn reason(task: TaskRef) -> Option<Reason> {
-    let mut reason = None;
-    let mut owner = task;
-    let mut region = task.region.get();
-    loop {
-        while let Some(inner) = region {
-            // SAFETY: as in `regions_of`; and a member's family has not been left.
-            let inner = unsafe { at(inner) };
-            reason = inner.asked.get().or(reason);
-            if inner.shields {
-                return reason;
+    let epoch = EPOCH.get();
+    // What each task on the way has, together with the region that the way came in by.
+    let mut way: Vec<(Option<&Region>, Option<Reason>)> = Vec::new();
+    let (mut from, mut owner) = (None, task);
+    let mut further_out = loop {
+        // SAFETY: as in `regions_of`; and a member's family has not been left.
+        let first = from.or_else(|| owner.region.get().map(|innermost| unsafe { at(innermost) }));
+        let mut reason = None;
+        let mut shields = false;
+        // SAFETY: the same.
+        for region in std::iter::successors(first, |region| region.outer.get().map(|outer| unsafe { at(outer) })) {
+            reason = region.asked.get().or(reason);
+            shields = region.shields;
+            if shields {
+                break;
             }
-            region = inner.outer.get();
         }
-        reason = owner.asked.get().or(reason);
-        let Some(family) = family(owner) else { return reason };
-        let Some(parent) = family.task.get() else { return family.asked.get().or(reason) };
-        region = Some(NonNull::from(family));
-        owner = parent;
+        if !shields {
+            reason = owner.asked.get().or(reason);
+        }
+        way.push((from, reason));
+        let Some(family) = family(owner).filter(|_| !shields) else { break None };
+        match (family.reason.get(), family.task.get()) {
+            ((of, known), _) if of == epoch => break known,
+            (_, Some(parent)) => (from, owner) = (Some(family), parent),
+            (_, None) => break family.asked.get(),
+        }
+    };
+    for (region, reason) in way.into_iter().rev() {
+        further_out = further_out.or(reason);
+        if let Some(region) = region {
+            region.reason.set((epoch, further_out));
+        }
     }
+    further_out
 }

@@ -231,11 +231,6 @@ impl Remote {
         self.token.swap(EMPTY, Ordering::Acquire);
     }
 
-    /// Whether the task waits for the token.
-    pub(crate) fn is_parked(&self) -> bool {
-        self.token.load(Ordering::Relaxed) == PARKED
-    }
-
     /// Makes the token available. Gives `true` if the task waits for it: then it has to be woken.
     pub(crate) fn notify(&self) -> bool {
         self.token.swap(NOTIFIED, Ordering::Release) == PARKED

@@ -1,15 +1,15 @@
 //! Owns the event loop's face: making one, and running it.
 
 use crate::event_loop::{self, Loop};
-use crate::group::TaskGroup;
 use crate::join::{Builder, JoinHandle};
 use crate::order::{Order, Stuck};
+use crate::prepared::TaskGroup;
 use crate::seed::Replay;
 use crate::task;
 use kettle_driver::{Choice, Clock, Config, Driver, Kind};
 use std::fmt;
 use std::io;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::time::Duration;
 
 /// The stack that a task gets if it asks for none: 64 KiB, of which it uses what it touches.
@@ -161,7 +161,8 @@ impl EventLoop {
     /// as by `asyncio.run`: unwound where it waits.
     ///
     /// All tasks see the thread's thread-locals and run interleaved. Code that keeps a last-in-first-out discipline in a
-    /// thread-local across a callback (the `scoped-tls` crate and alike) must not wait inside it (SAFETY.md, S6).
+    /// thread-local across a callback (the `scoped-tls` crate and alike) must not wait inside it (SAFETY.md, S6);
+    /// [`fiber_local!`](crate::fiber_local) is for what a task has for itself.
     ///
     /// # Forks
     ///
@@ -193,7 +194,7 @@ impl EventLoop {
         let rare = Builder::new().stack_size(ROOT_STACK_SIZE.max(self.inner.stack_size())).rare();
         // SAFETY: 1. `Loop::run` returns when the task has ended, and takes no task in that it does not see end. What its
         // result borrows outlives this call. 2. The handle takes a `T`.
-        let task = unsafe { task::make(&self.inner, f, rare) };
+        let task = unsafe { task::make(&self.inner, f, Location::caller(), rare) };
         // SAFETY: the same, and it is the only handle.
         let root = unsafe { JoinHandle::new(task) };
         self.inner.admit(task);

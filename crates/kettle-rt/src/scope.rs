@@ -7,7 +7,7 @@
 //! The unsafe code of this module is forgetting those lifetimes.
 
 use crate::event_loop::{self, Loop};
-use crate::header::{Flags, Region, State, TaskRef};
+use crate::header::{Flags, Region, State, TaskRef, Wait};
 use crate::join::{Builder, Ending, JoinHandle, expect};
 use crate::outside;
 use crate::region;
@@ -106,7 +106,7 @@ pub(crate) fn wait_for_members(region: &Region) {
         let shielded = task.is(Flags::SHIELDED);
         task.set(Flags::SHIELDED);
         region.waiter.set(Some(task));
-        event_loop.suspend(task, State::Waiting);
+        event_loop.suspend(task, State::Waiting(Wait::Tasks));
         if !shielded {
             task.clear(Flags::SHIELDED);
         }
@@ -148,6 +148,7 @@ impl Builder {
     /// # Errors
     ///
     /// If there is no event loop on this thread and none can be made.
+    #[track_caller]
     pub fn spawn_scoped<'scope, F, T>(
         self,
         scope: &'scope Scope<'scope, '_>,
@@ -160,7 +161,7 @@ impl Builder {
         let event_loop = outside::event_loop()?;
         // SAFETY: 1. what it borrows outlives 'scope, and the task ends before that: `scope` waits. A handle is not there any
         // longer. 2. The handle takes a `T`.
-        let task = unsafe { task::make(event_loop, f, self.rare()) };
+        let task = unsafe { task::make(event_loop, f, self.place(), self.rare()) };
         // SAFETY: the same, and it is the only handle.
         let handle = unsafe { JoinHandle::new(task) };
         scope.admit(event_loop, task);

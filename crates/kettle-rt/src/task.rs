@@ -5,7 +5,8 @@
 use crate::cancelled::Cancelled;
 use crate::cells::Size;
 use crate::event_loop::{self, Loop, entry};
-use crate::header::{Flags, Header, Rare, Run, State, TaskRef, Vtable};
+use crate::fiber_local;
+use crate::header::{Flags, Header, Rare, Run, State, TaskRef, Vtable, Wait};
 use crate::region;
 use crate::waker::Poller;
 use kettle_fiber::link::Link;
@@ -14,7 +15,7 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
 use std::thread;
@@ -115,11 +116,17 @@ impl<F, R, K: Kept<R>> Whole<F, R, K> {
 
     /// Makes a task in a block of its own.
     #[inline]
-    fn make(event_loop: &Loop, content: F, vtable: &'static Vtable, rare: Option<Box<Rare>>) -> TaskRef {
+    fn make(
+        event_loop: &Loop,
+        content: F,
+        vtable: &'static Vtable,
+        spawned_at: &'static Location<'static>,
+        rare: Option<Box<Rare>>,
+    ) -> TaskRef {
         let cells = event_loop.cells();
         // SAFETY: the loop has them as long as it lives.
         let block = unsafe { cells.as_ref() }.take(vtable.size).cast::<Self>();
-        let header = Header::new(Link::new(entry), vtable, cells, rare);
+        let header = Header::new(Link::new(entry), vtable, spawned_at, rare);
         let place = UnsafeCell::new(Place { content: ManuallyDrop::new(content) });
         // SAFETY: the block is ours, large enough and aligned.
         unsafe { block.write(Self { header, place, result: PhantomData }) };
@@ -157,6 +164,9 @@ impl<F: FnOnce() -> R, R, K: Kept<R>> Whole<F, R, K> {
         };
         // SAFETY: the function was taken.
         unsafe { Self::put_result(task, result) };
+        if task.has_rare() && fiber_local::end(task) {
+            task.set(Flags::PANICKED);
+        }
     }
 
     unsafe fn fail(task: TaskRef, payload: Box<dyn Any + Send>) {
@@ -231,7 +241,7 @@ fn poll_once<F: Future>(task: TaskRef, future: Pin<&mut F>) -> thread::Result<Po
     let polled = catch_unwind(AssertUnwindSafe(|| poller.with_context(|context| future.poll(context))));
     if let Ok(Poll::Pending) = polled {
         if poller.may_wait(task) && !task.is(Flags::CANCELLED) {
-            task.state.set(State::Waiting);
+            task.state.set(State::Waiting(Wait::Future));
         } else {
             event_loop.make_ready(task);
         }
@@ -261,13 +271,18 @@ pub(crate) fn has_panicked<T>(result: &thread::Result<T>) -> bool {
 /// 1. What the function borrows is valid until the task has ended, and what its result borrows as long as there are handles.
 /// 2. Whoever takes the result takes an `R`.
 #[inline]
-pub(crate) unsafe fn make<F: FnOnce() -> R, R>(event_loop: &Loop, function: F, rare: Option<Box<Rare>>) -> TaskRef {
+pub(crate) unsafe fn make<F: FnOnce() -> R, R>(
+    event_loop: &Loop,
+    function: F,
+    spawned_at: &'static Location<'static>,
+    rare: Option<Box<Rare>>,
+) -> TaskRef {
     if const { Whole::<F, R, AsItIs<R>>::FITS } {
         let vtable = const { &Whole::<F, R, AsItIs<R>>::FUNCTION };
-        Whole::<F, R, AsItIs<R>>::make(event_loop, function, vtable, rare)
+        Whole::<F, R, AsItIs<R>>::make(event_loop, function, vtable, spawned_at, rare)
     } else {
         let vtable = const { &Whole::<Box<F>, R, Box<R>>::FUNCTION };
-        Whole::<Box<F>, R, Box<R>>::make(event_loop, Box::new(function), vtable, rare)
+        Whole::<Box<F>, R, Box<R>>::make(event_loop, Box::new(function), vtable, spawned_at, rare)
     }
 }
 
@@ -276,12 +291,17 @@ pub(crate) unsafe fn make<F: FnOnce() -> R, R>(event_loop: &Loop, function: F, r
 /// # Safety
 ///
 /// As of `make`.
-pub(crate) unsafe fn make_future<F: Future>(event_loop: &Loop, future: F, rare: Option<Box<Rare>>) -> TaskRef {
+pub(crate) unsafe fn make_future<F: Future>(
+    event_loop: &Loop,
+    future: F,
+    spawned_at: &'static Location<'static>,
+    rare: Option<Box<Rare>>,
+) -> TaskRef {
     if const { Whole::<F, F::Output, AsItIs<F::Output>>::FITS } {
         let vtable = const { &Whole::<F, F::Output, AsItIs<F::Output>>::FUTURE };
-        Whole::<F, F::Output, AsItIs<F::Output>>::make(event_loop, future, vtable, rare)
+        Whole::<F, F::Output, AsItIs<F::Output>>::make(event_loop, future, vtable, spawned_at, rare)
     } else {
         let vtable = const { &Whole::<Pin<Box<F>>, F::Output, Box<F::Output>>::FUTURE };
-        Whole::<Pin<Box<F>>, F::Output, Box<F::Output>>::make(event_loop, Box::pin(future), vtable, rare)
+        Whole::<Pin<Box<F>>, F::Output, Box<F::Output>>::make(event_loop, Box::pin(future), vtable, spawned_at, rare)
     }
 }

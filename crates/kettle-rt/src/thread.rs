@@ -3,7 +3,7 @@
 //! The unsafe code of this module is finding the task of a remote, on its own thread.
 
 use crate::event_loop;
-use crate::header::{Flags, TaskRef};
+use crate::header::{Flags, TaskRef, Wait};
 use crate::outside;
 use crate::remote::Remote;
 use crate::wait;
@@ -39,7 +39,14 @@ enum Id {
 
 impl Thread {
     pub(crate) fn of(task: TaskRef) -> Self {
-        Self(Kind::Task(remote_of(task)))
+        match task.is(Flags::THREAD) {
+            true => Self::of_this_thread(),
+            false => Self(Kind::Task(remote_of(task))),
+        }
+    }
+
+    fn of_this_thread() -> Self {
+        Self(Kind::Thread(thread::current(), outside::remote()))
     }
 
     /// What no other task or thread of this process has.
@@ -48,6 +55,14 @@ impl Thread {
             Kind::Task(remote) => Id::Task(remote.id()),
             Kind::Thread(thread, _) => Id::Thread(thread.id()),
         })
+    }
+
+    /// A task's number; 0 for a thread.
+    pub(crate) fn number(&self) -> u64 {
+        match &self.0 {
+            Kind::Task(remote) => remote.id().get(),
+            Kind::Thread(..) => 0,
+        }
     }
 
     /// The name that it was given, by a [`Builder`](crate::Builder).
@@ -101,8 +116,8 @@ impl fmt::Debug for Thread {
 /// ```
 pub fn current() -> Thread {
     match event_loop::current().and_then(|event_loop| event_loop.current_task()) {
-        Some(task) if !task.is(Flags::THREAD) => Thread::of(task),
-        _ => Thread(Kind::Thread(thread::current(), outside::remote())),
+        Some(task) => Thread::of(task),
+        None => Thread::of_this_thread(),
     }
 }
 
@@ -134,7 +149,7 @@ fn park_until(deadline: Option<Instant>) {
         remote.unparked();
         event_loop.yield_now(task);
     } else if remote.park() {
-        wait::until(event_loop, task, deadline);
+        wait::until(event_loop, task, Wait::Park, deadline);
         remote.unparked();
         wait::check(task);
     }

@@ -4,17 +4,20 @@
 //! Outside of tasks, and in one that is unwinding, there is nothing to suspend: then the thread waits, as with `std`.
 
 use crate::event_loop::{self, Loop};
-use crate::header::{Flags, State, TaskRef};
+use crate::header::{Flags, State, TaskRef, Wait};
 use crate::region;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Raises the cancellation of the current task, if it has been cancelled and does not have to wait all the same. Where panics
-/// abort it can't be raised; there waiting ends early, and operations give errors.
+/// abort it can't be raised; there waiting ends early, and operations give errors: the task has been told.
 #[inline]
 pub(crate) fn check(task: TaskRef) {
-    if hears_cancellation(task) && cfg!(panic = "unwind") {
-        region::cancelled(task).raise();
+    if hears_cancellation(task) {
+        if cfg!(panic = "unwind") {
+            region::cancelled(task).raise();
+        }
+        task.set(Flags::TOLD);
     }
 }
 
@@ -45,13 +48,13 @@ pub(crate) fn hears_cancellation(task: TaskRef) -> bool {
 }
 
 /// Suspends a task until it is woken, or the time has come. Gives whether it has.
-pub(crate) fn until(event_loop: &Loop, task: TaskRef, deadline: Option<Instant>) -> bool {
+pub(crate) fn until(event_loop: &Loop, task: TaskRef, wait: Wait, deadline: Option<Instant>) -> bool {
     let Some(deadline) = deadline else {
-        event_loop.suspend(task, State::Waiting);
+        event_loop.suspend(task, State::Waiting(wait));
         return false;
     };
     event_loop.set_timer(task, deadline);
-    event_loop.suspend(task, State::Waiting);
+    event_loop.suspend(task, State::Waiting(wait));
     event_loop.clear_timer(task)
 }
 
@@ -154,7 +157,7 @@ fn sleep_to(deadline: Option<Instant>) {
         Some((event_loop, task)) => {
             check(task);
             while deadline.is_none_or(|deadline| event_loop.now() < deadline) && !hears_cancellation(task) {
-                until(event_loop, task, deadline);
+                until(event_loop, task, Wait::Sleep, deadline);
                 check(task);
             }
         }

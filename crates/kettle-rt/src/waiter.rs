@@ -21,7 +21,7 @@
 //! The unsafe code of this module is finding a waiter by its address.
 
 use crate::event_loop;
-use crate::header::{Flags, TaskRef};
+use crate::header::{Flags, TaskRef, Wait};
 use crate::remote::{Mailbox, Message, Slot};
 use crate::wait;
 use std::fmt;
@@ -113,7 +113,7 @@ impl Waiter {
                     if is_over() {
                         return None;
                     }
-                    if wait::until(event_loop, task, deadline) && !slot.is_delivered() {
+                    if wait::until(event_loop, task, Wait::Notice, deadline) && !slot.is_delivered() {
                         return Some(Woken::TimedOut);
                     }
                 }
@@ -150,7 +150,7 @@ impl Waiter {
         let shielded = task.is(Flags::SHIELDED);
         task.set(Flags::SHIELDED);
         while !slot.is_delivered() {
-            wait::until(event_loop, task, None);
+            wait::until(event_loop, task, Wait::Notice, None);
         }
         if !shielded {
             task.clear(Flags::SHIELDED);

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle_rt::{
-    EventLoop, Reason, cancel_scope, current, park, park_timeout, scope, sleep, spawn, timeout, yield_now,
+    EventLoop, Reason, cancel_scope, current, fiber_local, park, park_timeout, scope, shield, sleep, spawn, task_group,
+    timeout, tree, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -161,4 +162,98 @@ fn a_thread_that_leaves_nothing_behind_has_no_descriptor_left() {
         alone(|| drop(spawn(park)));
     }
     assert!(open() < before + 500);
+}
+
+#[test]
+fn a_group_outside_of_run_ends_as_one_inside() {
+    alone(|| {
+        let failed = task_group(|group| {
+            group.spawn(|| Err::<(), _>("spilled"));
+            group.spawn(|| {
+                sleep(FOREVER);
+                Ok(())
+            });
+            sleep(FOREVER);
+            Ok(())
+        });
+        assert_eq!(failed.unwrap_err().first(), Some(&"spilled"));
+    });
+}
+
+#[test]
+fn tasks_of_a_group_stay_on_their_loop_when_one_runs_inside() {
+    alone(|| {
+        let ran = Cell::new(0);
+        let all = task_group(|group| {
+            group.limit(1).unwrap();
+            let held = [(), ()].map(|()| {
+                group.spawn(|| {
+                    yield_now();
+                    ran.set(ran.get() + 1);
+                    Ok::<_, String>(())
+                })
+            });
+            EventLoop::new().unwrap().run(|| {
+                group.limit(3).unwrap();
+                let inside = group.spawn(|| {
+                    sleep(FOREVER);
+                    Ok(())
+                });
+                yield_now();
+                assert!(held.iter().all(|task| !task.is_finished()));
+                assert_eq!(ran.get(), 0);
+                inside.cancel();
+                assert!(inside.join().is_err());
+            });
+            Ok(held.map(|task| task.join()))
+        });
+        assert_eq!(all.unwrap(), [Ok(()), Ok(())]);
+        assert_eq!(ran.get(), 2);
+    });
+}
+
+#[test]
+fn a_region_of_the_thread_is_cancelled_on_each_of_its_loops() {
+    alone(|| {
+        let cancelled = cancel_scope(|tea| {
+            scope(|s| {
+                let outside = s.spawn(|| sleep(FOREVER));
+                yield_now();
+                EventLoop::new().unwrap().run(|| {
+                    let inside = s.spawn(|| sleep(FOREVER));
+                    yield_now();
+                    tea.cancel();
+                    assert!(shield(|| inside.join()).is_err());
+                    assert!(!outside.is_finished());
+                });
+            });
+        });
+        assert_eq!(cancelled.unwrap_err().reason(), Reason::Explicit);
+    });
+}
+
+#[test]
+fn a_fiber_local_of_a_thread_is_the_same_when_it_gets_a_loop() {
+    fiber_local!(static CUPS: Cell<u32> = const { Cell::new(0) });
+    alone(|| {
+        CUPS.set(3);
+        let other = spawn(|| CUPS.get());
+        assert_eq!((CUPS.get(), other.join().unwrap()), (3, 0));
+    });
+}
+
+#[test]
+fn a_thread_is_in_the_tree_as_what_it_is() {
+    alone(|| {
+        scope(|s| {
+            let task = s.spawn(|| sleep(FOREVER));
+            yield_now();
+            let tree = tree();
+            assert_eq!(tree.tasks().len(), 2);
+            assert_eq!(tree.tasks()[0].id(), current().id());
+            assert_eq!(tree.get(task.thread().id()).unwrap().parent(), Some(current().id()));
+            assert_eq!(tree.tasks()[0].spawned_at().file(), file!());
+            task.cancel();
+        });
+    });
 }

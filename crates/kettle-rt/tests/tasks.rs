@@ -413,12 +413,18 @@ fn the_three_parts_by_their_names() {
 
 #[test]
 fn a_group_panics_with_its_first_panic_when_all_have_ended() {
+    struct Ended(Rc<Cell<i32>>);
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
     let done = Rc::new(Cell::new(0));
     let task = |fails: bool| {
-        let done = Rc::clone(&done);
+        let ended = Ended(Rc::clone(&done));
         Task::new(move || {
+            let _ended = ended;
             yield_now();
-            done.set(done.get() + 1);
             if fails {
                 resume_unwind(Box::new("spilled"));
             }

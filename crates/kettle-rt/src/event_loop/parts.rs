@@ -51,6 +51,8 @@ pub(crate) struct Loop {
     pub(crate) closing: Cell<bool>,
     /// How many operations are awaited before the rest is to end.
     pub(crate) stopping: Cell<usize>,
+    /// The thread's own loop, if this one runs inside of it.
+    pub(crate) own: Cell<*const Loop>,
     /// Whether this is the copy that a forked child has.
     pub(crate) is_copy: Cell<bool>,
     pub(crate) driver: RefCell<Driver>,
@@ -155,6 +157,7 @@ impl Loop {
             live: Cell::new(0),
             closing: Cell::new(false),
             stopping: Cell::new(0),
+            own: Cell::new(ptr::null()),
             is_copy: Cell::new(false),
             timers: Rc::new(RefCell::new(Timers::new(clock.now()))),
             mailbox: Mailbox::new(driver.notifier()),
@@ -235,7 +238,7 @@ extern "C" fn leave_behind() {
 
 /// The task that has forked has come to its end in the child. Whoever waits for that waits in the parent.
 #[cold]
-pub(super) fn refuse_to_go_on() -> ! {
+pub(crate) fn refuse_to_go_on() -> ! {
     eprintln!(
         "return from a task in a forked process: its event loop is the parent's, so end the process by `exit` or `exec`"
     );

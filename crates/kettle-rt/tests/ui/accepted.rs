@@ -1,5 +1,5 @@
 //! accepted: what the others do wrong, done right.
-use kettle_rt::{EventLoop, scope, spawn};
+use kettle_rt::{EventLoop, scope, spawn, task_group};
 use std::rc::Rc;
 
 fn main() {
@@ -11,6 +11,15 @@ fn main() {
                 s.spawn(|| n += 1);
                 s.spawn(|| text.len()).join().unwrap()
             });
+            let mut kept = None;
+            let grouped = task_group(|group| {
+                kept = Some(group.spawn(|| Ok(1)));
+                let _ = group.spawner().spawn(|| Ok(println!("owns")));
+                let text = group.spawn(|| Ok::<_, String>(&text));
+                Ok(text.join().unwrap().len())
+            });
+            assert_eq!(grouped.unwrap(), len);
+            assert_eq!(kept.unwrap().join(), Ok(1));
             let text = Rc::clone(&text);
             assert_eq!(spawn(move || text.len()).join().unwrap() + n, len + 1);
         });
