@@ -59,7 +59,9 @@ impl Loop {
 
     pub(crate) fn give_turn(&self, region: &Region, task: TaskRef) {
         region::release_turn(region, task);
-        self.home(task).ready.borrow_mut().push_back(task);
+        if let Some(home) = self.home(task) {
+            home.ready.borrow_mut().push_back(task);
+        }
     }
 
     /// What follows a task's end.

@@ -43,7 +43,9 @@ impl Loop {
     /// Wakes tasks that have just been cancelled.
     fn interrupt_all(&self, tasks: Vec<TaskRef>) {
         for task in tasks {
-            self.home(task).interrupt_unless_shielded(task);
+            if let Some(home) = self.home(task) {
+                home.interrupt_unless_shielded(task);
+            }
         }
     }
 

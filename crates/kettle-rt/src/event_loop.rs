@@ -57,14 +57,15 @@ impl Loop {
     // --- the run loop ---
 
     /// The loop of a task which has not ended: a region may have tasks of the thread's own loop and of the one that runs inside.
-    pub(crate) fn home(&self, task: TaskRef) -> &Loop {
+    /// Those of a forked child's parent have none.
+    pub(crate) fn home(&self, task: TaskRef) -> Option<&Loop> {
         if self.has(task) {
-            return self;
+            return Some(self);
         }
-        let inside = current().expect("invariant: two loops, so one runs");
+        let inside = current()?;
         // SAFETY: a loop runs inside of another one as long as that is there.
         let own = unsafe { inside.own.get().as_ref() };
-        own.filter(|own| own.has(task)).unwrap_or(inside)
+        [Some(inside), own].into_iter().flatten().find(|home| home.has(task))
     }
 
     /// Runs the others until it is the turn of the thread's own task, whose stack this is.

@@ -60,7 +60,7 @@ macro_rules! fiber_local {
     };
 }
 
-/// A value of which each task has its own: `std::thread::LocalKey` for tasks. Declared by [`fiber_local!`](crate::fiber_local).
+/// A value of which each task has its own: `std::thread::LocalKey` for tasks. Declared by [`fiber_local!`](crate::fiber_local!).
 pub struct FiberKey<T: 'static> {
     make: fn() -> T,
 }
@@ -93,7 +93,7 @@ fn of_this<R>(f: impl FnOnce(&mut Locals) -> R) -> R {
 }
 
 impl<T> FiberKey<T> {
-    /// For [`fiber_local!`](crate::fiber_local).
+    /// For [`fiber_local!`](crate::fiber_local!).
     #[doc(hidden)]
     pub const fn new(make: fn() -> T) -> Self {
         Self { make }

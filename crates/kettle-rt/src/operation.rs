@@ -135,7 +135,7 @@ pub fn close(fd: OwnedFd) {
     }
 }
 
-/// The error of an operation of the current task that was cancelled: its source is [`Cancelled`](crate::Cancelled).
+/// The error of an operation of the current task that was cancelled: its source is [`Cancelled`].
 pub fn cancelled() -> io::Error {
     match event_loop::task() {
         Some((_, task)) => region::cancelled(task).into(),

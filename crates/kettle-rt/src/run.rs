@@ -162,7 +162,7 @@ impl EventLoop {
     ///
     /// All tasks see the thread's thread-locals and run interleaved. Code that keeps a last-in-first-out discipline in a
     /// thread-local across a callback (the `scoped-tls` crate and alike) must not wait inside it (SAFETY.md, S6);
-    /// [`fiber_local!`](crate::fiber_local) is for what a task has for itself.
+    /// [`fiber_local!`](crate::fiber_local!) is for what a task has for itself.
     ///
     /// # Forks
     ///

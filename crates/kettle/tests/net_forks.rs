@@ -158,6 +158,30 @@ fn in_a_child_calls_block_as_outside_of_tasks() {
 }
 
 #[test]
+fn what_a_child_cancels_runs_in_it_no_more_than_before() {
+    alone("what_a_child_cancels_runs_in_it_no_more_than_before", || {
+        kettle::run(|| {
+            let cancelled = kettle::cancel_scope(|tea| {
+                thread::scope(|s| {
+                    let waiting = s.spawn(thread::park);
+                    thread::yield_now();
+                    let pid = fork(|| {
+                        thread::spawn(|| {}).join().unwrap();
+                        tea.cancel();
+                        thread::yield_now();
+                        assert!(!waiting.is_finished());
+                    });
+                    assert_eq!(end_of(pid), End::Exit(0));
+                    assert!(!waiting.is_finished());
+                    tea.cancel();
+                });
+            });
+            assert!(cancelled.is_err());
+        });
+    });
+}
+
+#[test]
 fn a_child_may_run_a_loop_of_its_own() {
     alone("a_child_may_run_a_loop_of_its_own", || {
         kettle::run(|| {
