@@ -102,12 +102,12 @@ impl Flags {
     pub(crate) const HANDLE: Self = Self(1 << 7);
     /// Its result is in its place. Set by itself, cleared by who takes or drops it.
     pub(crate) const RESULT: Self = Self(1 << 8);
-    /// It has passed a checkpoint. Set by itself at each, cleared by who wants to know.
-    pub(crate) const PASSED: Self = Self(1 << 10);
     /// A future that it polls has been woken on its own thread. Set by who wakes it, cleared by `waker`.
     pub(crate) const WOKEN: Self = Self(1 << 9);
     /// It is not in the ready queue, for its region has no turn for it yet. Set and cleared by the loop, while it is created.
     pub(crate) const HELD: Self = Self(1 << 10);
+    /// It has passed a checkpoint. Set by itself at each, cleared by who wants to know.
+    pub(crate) const PASSED: Self = Self(1 << 11);
 }
 
 /// What is known of a task's function and result at compile time.
