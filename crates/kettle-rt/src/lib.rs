@@ -28,8 +28,9 @@
 //! besides (`alarm`), what a simulation chooses (`order`), what is called what (`tokens`); how a forked child hears of it
 //! (`fork`); the loop itself (`event_loop`), its moments (`instant`) and its life (`lifetime`), its tasks' wakers (`waker`),
 //! what runs on it (`task`), and what a thread is without it (`outside`); what a task waits for (`wait`, `operation`,
-//! `waiter`); how it is named (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited (`future`), several
-//! of them (`group`), the face of it all (`run`), and what tests do with time and order ([`testing`]).
+//! `waiter`); how it is named (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited (`future`), how it
+//! meets callbacks (`callback`), several of them (`group`), the face of it all (`run`), and what tests do with time and
+//! order ([`testing`]).
 #![warn(missing_debug_implementations)]
 
 mod cells;
@@ -56,10 +57,12 @@ mod join;
 mod scope;
 mod cancel;
 pub mod future;
+mod callback;
 mod group;
 mod run;
 pub mod testing;
 
+pub use callback::{Done, Uncalled, callback};
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::{choose, now};

@@ -29,8 +29,8 @@ pub use kettle_gen::{
 };
 pub use kettle_rt::future::{self, wait};
 pub use kettle_rt::{
-    CancelScope, Cancelled, EventLoop, LoopBuilder, Reason, Root, Task, TaskGroup, cancel_scope, deadline, in_fiber,
-    is_cancelled, shield, spawn_future, timeout,
+    CancelScope, Cancelled, Done, EventLoop, LoopBuilder, Reason, Root, Task, TaskGroup, Uncalled, callback,
+    cancel_scope, deadline, in_fiber, is_cancelled, shield, spawn_future, timeout,
 };
 
 /// Runs a function as the first task of an event loop of its own, and gives what it returns: all there is to a program's
