@@ -71,7 +71,8 @@ pub(crate) enum State {
     Ready,
     /// Being resumed.
     Running,
-    /// Waiting for whoever wakes it: a timer, another task's end, an unpark.
+    /// Waiting for whoever wakes it: a timer, another task's end, an unpark. One that begins when another has ended has no
+    /// stack yet.
     Waiting(Wait),
     /// Waiting for the completion of its operation, and nothing else resumes it: the kernel has its buffers (S3).
     Operating,

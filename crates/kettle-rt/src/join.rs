@@ -23,7 +23,7 @@ use std::thread;
 ///
 /// It stays on its thread, as the task does.
 pub struct JoinHandle<T> {
-    task: TaskRef,
+    pub(crate) task: TaskRef,
     thread: OnceCell<Thread>,
     types: PhantomData<(T, *const ())>,
 }
@@ -202,6 +202,8 @@ impl<T> Drop for JoinHandle<T> {
         }
         let owned = Owned(self.task);
         owned.0.clear(Flags::HANDLE);
+        // Who has the handle waits for the end, or nobody.
+        owned.0.joiner.set(None);
         if owned.0.has_ended() {
             // SAFETY: the handle owns it, and nobody else takes the result.
             unsafe { owned.0.discard_result() };

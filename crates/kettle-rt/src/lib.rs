@@ -30,9 +30,10 @@
 //! come into it and leave it (`admission`), are ended early (`cancelling`), and how it ends (`lifetime`); its tasks' wakers
 //! (`waker`), a task's own values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it
 //! (`outside`); what a task waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`,
-//! `scope`), cancelled (`cancel`) and awaited (`future`); tasks that end together (`group_error`, `group`), where their
-//! results come (`results`), how others get in (`spawner`), how they are put together beforehand (`prepared`); the face of it
-//! all (`run`), who does what (`tree`), and what tests do with time and order ([`testing`]).
+//! `scope`), cancelled (`cancel`) and awaited (`future`), how it meets callbacks (`callback`); tasks that end together
+//! (`group_error`, `group`), where their results come (`results`), how others get in (`spawner`), how they are put together
+//! beforehand (`prepared`); the face of it all (`run`), who does what (`tree`), and what tests do with time and order
+//! ([`testing`]).
 #![warn(missing_debug_implementations)]
 
 mod cells;
@@ -63,6 +64,7 @@ mod join;
 mod scope;
 mod cancel;
 pub mod future;
+mod callback;
 mod group_error;
 mod group;
 mod results;
@@ -72,6 +74,7 @@ mod run;
 mod tree;
 pub mod testing;
 
+pub use callback::{Done, Uncalled, callback};
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::{choose, now};

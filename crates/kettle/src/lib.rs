@@ -30,9 +30,9 @@ pub use kettle_gen::{
 };
 pub use kettle_rt::future::{self, wait};
 pub use kettle_rt::{
-    AccessError, CancelScope, Cancelled, EventLoop, FiberKey, Group, GroupError, GroupHandle, LoopBuilder, NoTurns,
-    Reason, Results, Root, SpawnError, Spawner, Task, TaskGroup, cancel_scope, deadline, fiber_local, in_fiber,
-    is_cancelled, shield, spawn_future, task_group, timeout,
+    AccessError, CancelScope, Cancelled, Done, EventLoop, FiberKey, Group, GroupError, GroupHandle, LoopBuilder,
+    NoTurns, Reason, Results, Root, SpawnError, Spawner, Task, TaskGroup, Uncalled, callback, cancel_scope, deadline,
+    fiber_local, in_fiber, is_cancelled, shield, spawn_future, task_group, timeout,
 };
 
 /// Runs a function as the first task of an event loop of its own, and gives what it returns: all there is to a program's

@@ -1,5 +1,5 @@
 //! accepted: what the others do wrong, done right.
-use kettle_rt::{EventLoop, scope, spawn, task_group};
+use kettle_rt::{EventLoop, callback, scope, spawn, task_group};
 use std::rc::Rc;
 
 fn main() {
@@ -22,6 +22,12 @@ fn main() {
             assert_eq!(kept.unwrap().join(), Ok(1));
             let text = Rc::clone(&text);
             assert_eq!(spawn(move || text.len()).join().unwrap() + n, len + 1);
+            let text = String::from("whistle");
+            assert_eq!(callback(|done| done.call(text.as_str())), Ok("whistle"));
+            assert_eq!(callback(|done| spawn(move || done.call(Rc::new(1)))), Ok(Rc::new(1)));
+            assert_eq!(callback(|done| std::thread::spawn(move || done.call(1))), Ok(1));
+            let cups = vec![1, 2, 3];
+            assert_eq!(spawn(|| 0).on_done(move |n| cups[n.unwrap()]).join().unwrap(), 1);
         });
     });
 }
