@@ -14,6 +14,8 @@ pub(crate) struct Chapter {
     pub(crate) title: Text,
     pub(crate) source: &'static str,
     pub(crate) steps: &'static [Step],
+    /// What is known at its end that was not before.
+    pub(crate) learned: Text,
 }
 
 /// One step: what is said, the listing of the same name, and the function in it that runs.
@@ -21,14 +23,31 @@ pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) title: Text,
     pub(crate) text: Text,
-    pub(crate) twin: Option<Twin>,
+    pub(crate) beside: Beside,
     pub(crate) run: fn(&Output<'_>) -> Outcome,
 }
+
+/// What a step's output is compared with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beside {
+    /// What the same program prints in Python.
+    Python(Twin),
+    /// What it printed when that was stored: it shows what Python has no word for.
+    Stored(&'static str),
+}
+
+/// What the step of this name printed, stored in `output/NAME.out`.
+macro_rules! stored {
+    ($name:literal) => {
+        $crate::tour::Beside::Stored(include_str!(concat!("../../output/", $name, ".out")))
+    };
+}
+pub(crate) use stored;
 
 /// How running a step ended.
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
-/// Whether what was shown is what Python does.
+/// Whether what was shown is what Python does, or what was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Agrees,
@@ -98,6 +117,10 @@ impl Tour {
                     differing.push(step.name);
                 }
             }
+            screen.gap();
+            screen.styled(Style::Heading, LEARNED.get(self.lang));
+            screen.gap();
+            screen.prose(chapter.learned.get(self.lang));
         }
         screen.gap();
         screen.rule(END.get(self.lang));
@@ -141,9 +164,9 @@ impl Tour {
             return Verdict::Differs;
         };
         let rust = Block { syntax: Syntax::Rust, code: &listing };
-        match &step.twin {
-            Some(twin) => screen.code(&[Block { syntax: Syntax::Python, code: twin.listing }, rust]),
-            None => screen.code(&[rust]),
+        match &step.beside {
+            Beside::Python(twin) => screen.code(&[Block { syntax: Syntax::Python, code: twin.listing }, rust]),
+            Beside::Stored(_) => screen.code(&[rust]),
         }
         screen.gap();
         screen.styled(Style::Quiet, PRINTS.get(self.lang));
@@ -156,10 +179,21 @@ impl Tour {
             screen.styled(Style::Bad, &FAILED.with(self.lang, &[&error.to_string()]));
             return Verdict::Differs;
         }
-        match &step.twin {
-            Some(twin) => self.compare(screen, twin, &lines, python),
-            None => Verdict::Agrees,
+        match &step.beside {
+            Beside::Python(twin) => self.compare(screen, twin, &lines, python),
+            Beside::Stored(stored) => self.compare_stored(screen, stored, &lines),
         }
+    }
+
+    /// Compares what the Rust program printed with what it did when that was stored.
+    fn compare_stored(&self, screen: &mut Screen<'_>, stored: &str, rust: &[String]) -> Verdict {
+        if rust.iter().map(String::as_str).eq(stored.lines()) {
+            screen.styled(Style::Good, &AS_STORED.with(self.lang, &[&rust.len().to_string()]));
+            return Verdict::Agrees;
+        }
+        screen.styled(Style::Bad, NOT_AS_STORED.get(self.lang));
+        self.print_lines(screen, stored);
+        Verdict::Differs
     }
 
     /// Compares what the Rust program printed with what Python did, and with what it does on this machine.
@@ -214,12 +248,13 @@ const WELCOME: Text = Text {
 
          Each step shows the Python listing and the Rust one, runs both, and compares what they print. The Rust code is
          cut out of the source that was compiled into this program. In it `out.print(x)` is Python's `print(x)`, and
-         `out.print_answer(a)` prints what a generator answered: the value that it yielded, or `StopIteration`.",
+         `out.print_answer(a)` prints what a generator answered: the value that it yielded, or `StopIteration`. A step
+         that shows what Python has no word for stands alone; what it prints is compared with what it printed before.",
     zh: "Kettle 导览：沿着那篇 Python 协程教程的台阶，用稳定版 Rust 再走一遍。
 
          每一步都并列给出 Python 与 Rust 的代码，当场运行，并比较两边的输出。这里的 Rust 代码直接截取自编译进本程序的源文件，
          所见即所运行。代码中的 `out.print(x)` 就是 Python 的 `print(x)`；`out.print_answer(a)` 打印生成器的回答：
-         产出的值，或者 `StopIteration`。",
+         产出的值，或者 `StopIteration`。有些步骤展示的东西在 Python 里没有对应，就只列 Rust 代码，输出则与事先保存的结果核对。",
 };
 const PRINTS: Text = Text { en: "prints", zh: "输出" };
 const AGREES: Text = Text {
@@ -230,6 +265,15 @@ const AGREES_STORED: Text = Text {
     en: "✓ the same {} lines that Python printed when they were stored (there is no python3 here to ask again)",
     zh: "✓ 共 {} 行，与事先保存的 Python 输出完全一致（本机没有 python3，未能再次核对）",
 };
+const AS_STORED: Text = Text {
+    en: "✓ the same {} lines as when they were stored",
+    zh: "✓ 共 {} 行，与事先保存的输出完全一致",
+};
+const NOT_AS_STORED: Text = Text {
+    en: "✗ when it was stored it printed something else:",
+    zh: "✗ 与事先保存的输出不一致，保存的输出是：",
+};
+const LEARNED: Text = Text { en: "What was learned", zh: "小结" };
 const DIFFERS: Text =
     Text { en: "✗ Python prints something else:", zh: "✗ 与 Python 的输出不一致，Python 的输出是：" };
 const DIFFERS_LIVE: Text = Text {
@@ -244,15 +288,17 @@ const NO_MEASURE: Text = Text {
     zh: "（本机没有 python3，无法同场测量）",
 };
 const END: Text = Text { en: "The end, for now", zh: "暂告一段落" };
-const ALL_AGREE: Text =
-    Text { en: "✓ every listing prints what Python prints", zh: "✓ 每段代码的输出都与 Python 一致" };
+const ALL_AGREE: Text = Text {
+    en: "✓ every listing prints what Python prints, or what was stored where it stands alone",
+    zh: "✓ 每段代码的输出都与 Python 一致；单独列出的代码，输出与事先保存的一致",
+};
 const SOME_DIFFER: Text =
-    Text { en: "✗ these differ from Python: {}", zh: "✗ 以下各步与 Python 不一致：{}" };
+    Text { en: "✗ these print something else: {}", zh: "✗ 以下各步的输出不一致：{}" };
 const FAREWELL: Text = Text {
-    en: "The ladder goes on: cancelling, channels, and workers on every core. These chapters join the tour when that is
+    en: "The ladder has one more step: processes, and workers on every core. Its chapter joins the tour when they are
          there. README.md says how to use in your own program what you have seen.",
-    zh: "台阶还没有走完：后面还有取消、通道，以及占满每个 CPU 核心的 worker，完成之后会加入导览。想在自己的程序里使用刚才看到的这些，
-         请看 README.zh-CN.md。",
+    zh: "台阶还剩最后一级：多进程，以及占满每个 CPU 核心的 worker，完成之后会加入导览。想在自己的程序里使用刚才看到的这些，请看
+         README.zh-CN.md。",
 };
 
 #[cfg(test)]

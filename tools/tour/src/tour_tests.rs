@@ -19,16 +19,18 @@ fn written(run: impl FnOnce(&mut Screen<'_>)) -> String {
 }
 
 #[test]
-fn every_step_runs_and_prints_what_python_printed() {
+fn every_step_runs_and_prints_what_was_stored() {
     for (_, step) in steps() {
         let output = Output::new(&|_| {});
         let outcome = (step.run)(&output);
         assert!(outcome.is_ok(), "`{}` failed: {outcome:?}", step.name);
         let lines = output.into_lines();
         assert!(!lines.is_empty(), "`{}` printed nothing", step.name);
-        if let Some(Twin { prints: Prints::Same(stored), .. }) = step.twin {
-            assert_eq!(lines, stored.lines().collect::<Vec<_>>(), "`{}` differs from Python", step.name);
-        }
+        let stored = match step.beside {
+            Beside::Python(Twin { prints: Prints::Same(stored), .. }) | Beside::Stored(stored) => stored,
+            Beside::Python(Twin { prints: Prints::Measurements, .. }) => continue,
+        };
+        assert_eq!(lines, stored.lines().collect::<Vec<_>>(), "`{}` prints something else", step.name);
     }
 }
 
@@ -36,7 +38,7 @@ fn every_step_runs_and_prints_what_python_printed() {
 fn python_still_prints_what_was_stored() {
     let Some(python) = Interpreter::find() else { return };
     for (_, step) in steps() {
-        let Some(twin) = step.twin else { continue };
+        let Beside::Python(twin) = step.beside else { continue };
         let printed = python.run(twin.listing).expect("the twin runs");
         match twin.prints {
             Prints::Same(stored) => assert_eq!(printed, stored, "`{}` under {}", step.name, python.version),
@@ -61,7 +63,11 @@ fn every_listing_is_in_the_compiled_source_and_holds_what_runs() {
 fn every_listing_fits_into_80_columns() {
     for (chapter, step) in steps() {
         let listing = cut(chapter.source, step.name).expect(step.name);
-        for line in listing.lines().chain(step.twin.iter().flat_map(|twin| twin.listing.lines())) {
+        let twin = match step.beside {
+            Beside::Python(twin) => twin.listing,
+            Beside::Stored(_) => "",
+        };
+        for line in listing.lines().chain(twin.lines()) {
             // A margin, a bar and a space stand before it.
             assert!(columns(line) <= 76, "`{}` has a wide line: {line}", step.name);
         }
@@ -75,6 +81,9 @@ fn every_text_is_there_in_both_languages() {
         PRINTS,
         AGREES,
         AGREES_STORED,
+        AS_STORED,
+        NOT_AS_STORED,
+        LEARNED,
         DIFFERS,
         DIFFERS_LIVE,
         FAILED,
@@ -86,7 +95,7 @@ fn every_text_is_there_in_both_languages() {
         SOME_DIFFER,
         FAREWELL,
     ];
-    let chapters = CHAPTERS.iter().map(|chapter| chapter.title);
+    let chapters = CHAPTERS.iter().flat_map(|chapter| [chapter.title, chapter.learned]);
     let steps = steps().flat_map(|(_, step)| [step.title, step.text]);
     let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
     for text in own.into_iter().chain(chapters).chain(steps) {
@@ -111,11 +120,11 @@ fn the_whole_tour_agrees_with_python_in_both_languages() {
 const TITLE: Text = Text { en: "a test", zh: "测试" };
 
 const fn chapter(steps: &'static [Step]) -> Chapter {
-    Chapter { title: TITLE, source: "// listing: wrong\nfn run_wrong()\n// end of listing", steps }
+    Chapter { title: TITLE, source: "// listing: wrong\nfn run_wrong()\n// end of listing", steps, learned: TITLE }
 }
 
-const fn step(name: &'static str, run: fn(&Output<'_>) -> Outcome, twin: Option<Twin>) -> Step {
-    Step { name, title: TITLE, text: TITLE, twin, run }
+const fn step(name: &'static str, run: fn(&Output<'_>) -> Outcome, beside: Beside) -> Step {
+    Step { name, title: TITLE, text: TITLE, beside, run }
 }
 
 fn prints_two(out: &Output<'_>) -> Outcome {
@@ -131,22 +140,36 @@ fn verdict(chapters: &'static [Chapter]) -> (Verdict, String) {
 
 #[test]
 fn a_difference_from_python_is_shown_and_told() {
-    const STORED: Twin = Twin { listing: "print(1)", prints: Prints::Same("1\n") };
-    const WRONG: &[Chapter] = &[chapter(&[step("wrong", prints_two, Some(STORED))])];
+    const STORED: Beside = Beside::Python(Twin { listing: "print(1)", prints: Prints::Same("1\n") });
+    const WRONG: &[Chapter] = &[chapter(&[step("wrong", prints_two, STORED)])];
     let (verdict, text) = verdict(WRONG);
     assert_eq!(verdict, Verdict::Differs);
     assert!(text.contains("Python prints something else"), "{text}");
-    assert!(text.contains("these differ from Python: wrong"), "{text}");
+    assert!(text.contains("these print something else: wrong"), "{text}");
+}
+
+#[test]
+fn a_difference_from_what_was_stored_is_shown_and_told() {
+    const WRONG: &[Chapter] = &[chapter(&[step("wrong", prints_two, Beside::Stored("1\n"))])];
+    let (differs, text) = verdict(WRONG);
+    assert_eq!(differs, Verdict::Differs);
+    assert!(text.contains("when it was stored it printed something else:\n    1\n"), "{text}");
+
+    const RIGHT: &[Chapter] = &[chapter(&[step("wrong", prints_two, Beside::Stored("2\n"))])];
+    let (agrees, text) = verdict(RIGHT);
+    assert_eq!(agrees, Verdict::Agrees);
+    assert!(text.contains("the same 1 lines as when they were stored"), "{text}");
 }
 
 #[test]
 fn a_step_that_fails_or_has_no_listing_is_no_success() {
-    const FAILS: &[Chapter] = &[chapter(&[step("wrong", |_| Err("no water".into()), None)])];
+    const ALONE: Beside = Beside::Stored("2\n");
+    const FAILS: &[Chapter] = &[chapter(&[step("wrong", |_| Err("no water".into()), ALONE)])];
     let (failed, text) = verdict(FAILS);
     assert_eq!(failed, Verdict::Differs);
     assert!(text.contains("no water"), "{text}");
 
-    const UNLISTED: &[Chapter] = &[chapter(&[step("unlisted", prints_two, None)])];
+    const UNLISTED: &[Chapter] = &[chapter(&[step("unlisted", prints_two, ALONE)])];
     let (unlisted, text) = verdict(UNLISTED);
     assert_eq!(unlisted, Verdict::Differs);
     assert!(text.contains("the listing `unlisted` is missing"), "{text}");

@@ -2,7 +2,7 @@
 
 use crate::python::twin;
 use crate::text::Text;
-use crate::tour::{Chapter, Outcome, Output, Step};
+use crate::tour::{Beside, Chapter, Outcome, Output, Step};
 use kettle::{Generator, Yielder, generator};
 
 pub(crate) const CHAPTER: Chapter = Chapter {
@@ -25,9 +25,13 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                  教程里的老张又来烧水了。调用 `boil` 时一行代码也不会执行；每次 `resume`（即 Python 的 `next`）让它执行到下一个
                  yield。水没开的时候，老张去看电视。自始至终只有一个线程，没有锁：请留意各行输出的先后顺序。",
         },
-        twin: Some(twin!("kettle")),
+        beside: Beside::Python(twin!("kettle")),
         run: run_kettle,
     }],
+    learned: Text {
+        en: "A coroutine pauses in the middle and keeps its variables. Whoever calls it decides when it goes on.",
+        zh: "协程可以停在中途，变量原样保留；什么时候继续，由调用者决定。",
+    },
 };
 
 // listing: kettle

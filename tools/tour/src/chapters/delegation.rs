@@ -2,7 +2,7 @@
 
 use crate::python::twin;
 use crate::text::Text;
-use crate::tour::{Chapter, Outcome, Output, Step};
+use crate::tour::{Beside, Chapter, Outcome, Output, Step};
 use kettle::{BoxGenerator, Generator, Step as Answer, boxed, generator};
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "`yield_from` 把与调用者的对话转交给另一个生成器，直到它返回为止。这样，函数体的一部分就可以独立成为一个生成器。
                      这里的内层生成器用 `move` 带走了 `index` 和 `up_to`：被委托的生成器要么拥有它所用的东西，要么借用外层同样在借用的数据。",
             },
-            twin: Some(twin!("yield_from")),
+            beside: Beside::Python(twin!("yield_from")),
             run: run_yield_from,
         },
         Step {
@@ -33,7 +33,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "`bottom` 产出的值一路上浮，到达 `top` 的调用者；送进去的值再沉回最底层，然后由每一层依次返回给上一层。返回值
                      （Python 的 `StopIteration.value`）是回答类型的一部分：`Step::Returned`。这里的 `Answer` 就是 `kettle::Step`。",
             },
-            twin: Some(twin!("bottom_middle_top")),
+            beside: Beside::Python(twin!("bottom_middle_top")),
             run: run_bottom_middle_top,
         },
         Step {
@@ -46,10 +46,14 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "在 Python 中，每个值都要逐层上传：层数越多越慢，直到触及递归上限。这里，最外层的生成器记着它正委托给谁，
                      直接唤醒最内层那一个。深度只占内存，不影响速度。",
             },
-            twin: Some(twin!(measured "million_deep")),
+            beside: Beside::Python(twin!(measured "million_deep")),
             run: run_million_deep,
         },
     ],
+    learned: Text {
+        en: "`yield_from` hands the caller through to an inner generator: values, errors and the result pass by themselves, at any depth.",
+        zh: "`yield_from` 把调用者直接接到内层生成器：无论嵌套多深，值、错误和返回值都自动传递。",
+    },
 };
 
 // listing: yield_from

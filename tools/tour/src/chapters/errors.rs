@@ -2,7 +2,7 @@
 
 use crate::python::twin;
 use crate::text::Text;
-use crate::tour::{Chapter, Outcome, Output, Step};
+use crate::tour::{Beside, Chapter, Outcome, Output, Step};
 use kettle::{Error, Generator, TryYielder, Yielder, generator, try_generator};
 
 pub(crate) const CHAPTER: Chapter = Chapter {
@@ -19,7 +19,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "`close` 请求一个暂停中的生成器结束。Python 会在 yield 处抛出 `GeneratorExit`，沿途执行 `finally`。这里的
                      `yield_` 会让它直接穿过，函数体持有的东西随之析构：析构函数就是 `finally`。直接丢弃生成器（drop）效果相同。",
             },
-            twin: Some(twin!("close")),
+            beside: Beside::Python(twin!("close")),
             run: run_close,
         },
         Step {
@@ -33,10 +33,14 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                      按类型挑选，如同 `except`。函数体不想处理的错误由 `?` 继续向外抛，最终回到 `throw` 的调用者手里。
                      `close` 的退出请求走的也是这条路。",
             },
-            twin: Some(twin!("throw")),
+            beside: Beside::Python(twin!("throw")),
             run: run_throw,
         },
     ],
+    learned: Text {
+        en: "An error can be thrown in at the yield. `close` ends a generator there, and its destructors are the `finally`.",
+        zh: "错误可以从 yield 处抛进去；`close` 让生成器就在那里结束，析构函数就是 `finally`。",
+    },
 };
 
 // listing: close

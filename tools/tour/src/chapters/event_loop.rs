@@ -2,7 +2,7 @@
 
 use crate::python::twin;
 use crate::text::Text;
-use crate::tour::{Chapter, Outcome, Output, Step};
+use crate::tour::{Beside, Chapter, Outcome, Output, Step};
 use kettle::net::{TcpListener, TcpStream};
 use kettle::thread;
 use kettle::{EventLoop, Task, TaskGroup};
@@ -23,7 +23,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "教程的配方由三部分组成：协程，即可以暂停的函数；任务管理器，管着许多协程；事件调度器，在等待的事情发生时通知
                      对应的协程。这里就用它们本来的名字写出来，三行代码。`kettle::run(|| ...)` 则是三者合一的简写。",
             },
-            twin: Some(twin!("three_parts")),
+            beside: Beside::Python(twin!("three_parts")),
             run: run_three_parts,
         },
         Step {
@@ -36,7 +36,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "这里没有 `await`，函数也不分颜色：写法和两个线程一模一样，`kettle::thread` 用的就是 `std::thread` 的名字。但它们
                      其实是任务。水在加热的时候，处理器归老张用；两个任务都从外层函数借用 `out`，不需要锁。",
             },
-            twin: Some(twin!("television")),
+            beside: Beside::Python(twin!("television")),
             run: run_television,
         },
         Step {
@@ -50,10 +50,14 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "五千个客户端，服务器端为每个客户端各开一个任务：一共一万个任务，真实的套接字，一个线程。每个任务都是普通的阻塞式
                      代码，用的是标准库的 `Read` 和 `Write`。之后单独测量切换：任务什么也不做，只是互相让路。教程里说的是一秒钟上百万次。",
             },
-            twin: Some(twin!(measured "ten_thousand")),
+            beside: Beside::Python(twin!(measured "ten_thousand")),
             run: run_ten_thousand,
         },
     ],
+    learned: Text {
+        en: "Tasks are coroutines that wait for the world, and an event loop runs others meanwhile. The code is that of threads; the cost is not.",
+        zh: "任务就是等待外部事件的协程；它等待的时候，事件循环运行别的任务。写法和线程一样，代价却小得多。",
+    },
 };
 
 // listing: three_parts

@@ -2,7 +2,7 @@
 
 use crate::python::twin;
 use crate::text::Text;
-use crate::tour::{Chapter, Outcome, Output, Step};
+use crate::tour::{Beside, Chapter, Outcome, Output, Step};
 use kettle::generator;
 use std::pin::pin;
 use std::time::Instant;
@@ -22,7 +22,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                      闭包来构造，`y.yield_(value).await` 就是 `yield value`。借用 async 闭包只是为了它的状态机：没有执行器，
                      也没有线程。",
             },
-            twin: Some(twin!("lazy_range")),
+            beside: Beside::Python(twin!("lazy_range")),
             run: run_lazy_range,
         },
         Step {
@@ -35,10 +35,14 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "10¹² 个数的列表要占用数 TB 内存，而生成器只需保存一个变量和停下的位置。用 `pin!` 把它固定在原地，就完全不需要
                      堆分配，优化器也能看穿它。下面当场测量产出一个值的时间。",
             },
-            twin: Some(twin!(measured "memory")),
+            beside: Beside::Python(twin!(measured "memory")),
             run: run_memory,
         },
     ],
+    learned: Text {
+        en: "A generator makes each value when it is asked for. It is an `Iterator`, and holds no more than its own variables.",
+        zh: "生成器用到哪个值才计算哪个值。它就是一个 `Iterator`，占用的内存只有它自己的变量。",
+    },
 };
 
 // listing: lazy_range

@@ -7,6 +7,10 @@ mod errors;
 mod delegation;
 mod stackful;
 mod event_loop;
+mod waiting;
+mod callbacks;
+mod structured;
+mod seeds;
 
 use crate::tour::Chapter;
 
@@ -19,4 +23,8 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
     delegation::CHAPTER,
     stackful::CHAPTER,
     event_loop::CHAPTER,
+    waiting::CHAPTER,
+    callbacks::CHAPTER,
+    structured::CHAPTER,
+    seeds::CHAPTER,
 ];

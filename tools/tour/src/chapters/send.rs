@@ -2,7 +2,7 @@
 
 use crate::python::twin;
 use crate::text::Text;
-use crate::tour::{Chapter, Outcome, Output, Step};
+use crate::tour::{Beside, Chapter, Outcome, Output, Step};
 use kettle::{Generator, generator};
 
 pub(crate) const CHAPTER: Chapter = Chapter {
@@ -26,7 +26,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                      `resume` 使 yield 得到 `None`，`send(v)` 使它得到 `Some(v)`。`gen` 是 Rust 2024 的保留字，
                      所以这里改名为 `echo`。",
             },
-            twin: Some(twin!("gen")),
+            beside: Beside::Python(twin!("gen")),
             run: run_gen,
         },
         Step {
@@ -39,7 +39,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "还没有启动的生成器并没有停在任何一个 yield 上，送进去的值无处可去。Python 会抛出 `TypeError`；这里的 `send`
                      返回一个错误，并把值原样交还：什么也没有丢失，生成器照样可以再启动。",
             },
-            twin: Some(twin!("priming")),
+            beside: Beside::Python(twin!("priming")),
             run: run_priming,
         },
         Step {
@@ -52,10 +52,14 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                 zh: "送进来的值会改变序列后面的走向。`unwrap_or(1)` 就相当于 Python 的 `if jump is None: jump = 1`。能接收值的生成器
                      也可以用 `iter` 来遍历余下的部分。",
             },
-            twin: Some(twin!("jumping_range")),
+            beside: Beside::Python(twin!("jumping_range")),
             run: run_jumping_range,
         },
     ],
+    learned: Text {
+        en: "`send` makes a yield an expression: values go in as well as out. The first thing is always a `resume`.",
+        zh: "有了 `send`，yield 就成了表达式：值不仅能出来，也能进去。但第一步总是 `resume`。",
+    },
 };
 
 // listing: gen

@@ -2,7 +2,7 @@
 
 use crate::python::twin;
 use crate::text::Text;
-use crate::tour::{Chapter, Outcome, Output, Step};
+use crate::tour::{Beside, Chapter, Outcome, Output, Step};
 use kettle::fiber::Yielder;
 use kettle::{Coroutine, Error, Generator, coroutine, scoped};
 use std::time::Instant;
@@ -23,7 +23,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                      yield。这里的 `walk` 只是拿着 `y` 的普通递归，既不用 `await`，也不用 `yield from`。协议则完全相同：resume、
                      send、throw、close、返回值、遍历，一样不少。",
             },
-            twin: Some(twin!("tree_walk")),
+            beside: Beside::Python(twin!("tree_walk")),
             run: run_tree_walk,
         },
         Step {
@@ -38,7 +38,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                      数据的代码，就这样变成了可以从中“拉”数据的迭代器。函数体借用了 `text`，因此要放在 `scoped` 里：第二个闭包
                      一结束，协程必定已经清理完毕，无论闭包对它做过什么。",
             },
-            twin: Some(twin!("scoped")),
+            beside: Beside::Python(twin!("scoped")),
             run: run_scoped,
         },
         Step {
@@ -58,10 +58,14 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                  协程不多时，切换几乎没有开销；多到十万个时，时间主要花在等内存上：每个协程都有自己的栈内存页，缓存装不下了。Python 的
                  生成器占用内存更小，所以在这里损失也小一些。",
             },
-            twin: Some(twin!(measured "many")),
+            beside: Beside::Python(twin!(measured "many")),
             run: run_many,
         },
     ],
+    learned: Text {
+        en: "A coroutine with a stack of its own yields from any depth of ordinary calls. The protocol is the same.",
+        zh: "自带调用栈的协程，在任意深的普通调用里都能 yield；协议还是同一套。",
+    },
 };
 
 // listing: tree_walk
