@@ -230,10 +230,12 @@ fn svg(scenes: &[Scene]) -> Result<String, std::fmt::Error> {
     )?;
     for minute in 0..=end as u32 {
         let x = x(f64::from(minute));
+        let lines: String =
+            (0..scenes.len()).map(|row| format!("M{x:.1} {}v62", TOP + ROW * row as f64 + 30.0)).collect();
         writeln!(
             out,
-            r##"<path d="M{x:.1} {TOP}V{bottom}" stroke="#e4e1da"/><text x="{x:.1}" y="{}" font-size="12" fill="#5c6975" text-anchor="middle">{minute}</text>"##,
-            bottom + 18.0
+            r##"<path d="{lines}" stroke="#e4e1da"/><text x="{x:.1}" y="{}" font-size="12" fill="#5c6975" text-anchor="middle">{minute}</text>"##,
+            bottom + 8.0
         )?;
     }
     for (number, scene) in scenes.iter().enumerate() {
