@@ -1,7 +1,7 @@
 //! The servers of `examples/`, each as a process of its own: what they answer, to whom, and what they refuse.
 //!
-//! They are talked to by std's sockets, from threads. Which driver they use `KETTLE_DRIVER` says. Two are simulations, and
-//! serve nobody.
+//! They are talked to by std's sockets, from threads. Which driver they use `KETTLE_DRIVER` says. Two are simulations, two are
+//! about callbacks; these serve nobody.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 mod server;
@@ -11,3 +11,5 @@ mod http_plaintext;
 mod chat;
 mod proxy;
 mod simulated;
+mod callbacks;
+mod scenes;
