@@ -2,7 +2,7 @@
 
 use bench::measure::{Measured, measure};
 use bench::outside::Programs;
-use bench::rows::{Sizes, all, count_until_refused, sleep, suspend};
+use bench::rows::{Sizes, all, count_until_refused, sleep, sleep_as_futures, suspend};
 use bench::{instructions, machine, report};
 use std::fs;
 use std::process::ExitCode;
@@ -39,6 +39,7 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
             "--suspend" => suspend(number(value()?)?),
             "--asleep-tokio" => sleep(number(value()?)?, true, false),
             "--asleep-kettle" => sleep(number(value()?)?, false, false),
+            "--asleep-futures" => sleep_as_futures(number(value()?)?),
             "--wake-tokio" => sleep(number(value()?)?, true, true),
             "--wake-kettle" => sleep(number(value()?)?, false, true),
             "--count-kettle" => count_until_refused(number(value()?)?, false),

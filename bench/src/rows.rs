@@ -8,12 +8,14 @@ mod tree;
 mod switch;
 mod memory;
 mod tasks;
+mod futures;
 mod locks;
 mod channels;
 
 use crate::measure::Row;
 use crate::outside::Programs;
 
+pub use futures::sleep_as_futures;
 pub use memory::{count_until_refused, suspend};
 pub use tasks::sleep;
 
@@ -49,6 +51,7 @@ pub fn all(sizes: &Sizes) -> Vec<Row> {
     rows.extend(switch::rows(sizes));
     rows.extend(memory::rows(sizes));
     rows.extend(tasks::rows(sizes));
+    rows.extend(futures::rows(sizes));
     rows.extend(locks::rows(sizes));
     rows.extend(channels::rows(sizes));
     rows

@@ -247,7 +247,13 @@ impl Remote {
 
     /// The task waits no more. Gives whether it has been woken.
     pub(crate) fn stop_waiting_for_waker(&self) -> bool {
-        self.polled.swap(EMPTY, Ordering::AcqRel) == NOTIFIED
+        // Looked at first: a thread that wakes it after that finds the task running.
+        self.polled.load(Ordering::Acquire) != EMPTY && self.polled.swap(EMPTY, Ordering::AcqRel) == NOTIFIED
+    }
+
+    /// Whether the task waits for a future to be woken, and has not been. For its own thread.
+    pub(crate) fn waits_for_waker(&self) -> bool {
+        self.polled.load(Ordering::Relaxed) == PARKED
     }
 
     /// A future is woken. Gives `true` if the task waits for it: then it has to be woken.

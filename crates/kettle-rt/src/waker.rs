@@ -57,20 +57,27 @@ impl Poller {
 
     /// After a poll that was not ready: whether the task may wait until it is woken. Otherwise it is to poll again.
     pub(crate) fn may_wait(&mut self, task: TaskRef) -> bool {
-        if let Some(foreign) = self.foreign.take() {
-            task.with_rare(|rare| rare.foreign = Some(foreign));
+        if let Some(foreign) = self.foreign.take()
+            && let Some(earlier) = task.with_rare(|rare| rare.foreign.replace(foreign))
+        {
+            // Nobody tells it of the task's end any more.
+            earlier.end();
         }
         let is_woken = task.is(Flags::WOKEN) || *self.is_woken.get_mut();
         task.clear(Flags::WOKEN);
         *self.is_woken.get_mut() = false;
-        !is_woken && remotes(task).all(|remote| remote.wait_for_waker())
+        !is_woken && all_remotes(task, Remote::wait_for_waker)
     }
 
     /// After a wait: who wakes the task from now on finds it running.
     pub(crate) fn stop_waiting(&mut self, task: TaskRef) {
-        for remote in remotes(task) {
-            self.was_woken |= remote.stop_waiting_for_waker();
-        }
+        let mut is_woken = task.is(Flags::WOKEN);
+        task.clear(Flags::WOKEN);
+        all_remotes(task, |remote| {
+            is_woken |= remote.stop_waiting_for_waker();
+            true
+        });
+        self.was_woken |= is_woken;
     }
 
     /// After the last poll.
@@ -83,13 +90,18 @@ impl Poller {
     }
 }
 
-/// By what other threads find a task, if they can.
-fn remotes(task: TaskRef) -> impl Iterator<Item = Arc<Remote>> {
-    let remotes = match task.has_rare() {
-        true => task.with_rare(|rare| [rare.remote.clone(), rare.foreign.clone()]),
-        false => [None, None],
-    };
-    remotes.into_iter().flatten()
+impl Drop for Poller {
+    fn drop(&mut self) {
+        if let Some(foreign) = self.foreign.take() {
+            // The future has ended, and with it whatever this was to wake.
+            foreign.end();
+        }
+    }
+}
+
+/// Whether it is so of all by what other threads find a task, if they can.
+fn all_remotes(task: TaskRef, mut f: impl FnMut(&Remote) -> bool) -> bool {
+    !task.has_rare() || task.with_rare(|rare| rare.remote.iter().chain(&rare.foreign).all(|remote| f(remote)))
 }
 
 /// The task of this loop that has lent a waker, if one has.
@@ -171,16 +183,19 @@ unsafe fn drop_owned(remote: *const ()) {
 }
 
 fn wake(remote: &Arc<Remote>) {
-    if !remote.wake_future() {
-        return;
-    }
     match event_loop::current() {
+        // At home that is said by a flag, which other threads need not see.
         Some(event_loop) if remote.is_of(event_loop.mailbox()) => {
             if let Some(header) = NonNull::new(remote.task()) {
                 // SAFETY: this is its thread, and it has not ended, or this would be null.
-                event_loop.wake(unsafe { TaskRef::new(header.cast()) });
+                let task = unsafe { TaskRef::new(header.cast()) };
+                task.set(Flags::WOKEN);
+                if remote.waits_for_waker() {
+                    event_loop.wake(task);
+                }
             }
         }
-        _ => _ = remote.send(),
+        _ if remote.wake_future() => _ = remote.send(),
+        _ => {}
     }
 }

@@ -6,7 +6,7 @@ use kettle_rt::{
     Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future, timeout,
     yield_now,
 };
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -145,6 +145,70 @@ fn a_waker_may_be_cloned_and_woken_by_a_thread_that_sees_it_during_a_poll() {
             if polls < 3 { Poll::Pending } else { Poll::Ready(()) }
         }));
         assert_eq!(polls, 3);
+    });
+}
+
+#[test]
+fn a_waker_that_a_thread_has_cloned_wakes_nobody_when_it_is_not_the_last_or_its_task_has_ended() {
+    run(|| {
+        let wakers = Rc::new(RefCell::new(Vec::new()));
+        let polls = Rc::new(Cell::new(0));
+        let task = spawn({
+            let (wakers, polls) = (Rc::clone(&wakers), Rc::clone(&polls));
+            move || {
+                wait(poll_fn(|context| {
+                    polls.set(polls.get() + 1);
+                    let waker = context.waker();
+                    let cloned = thread::scope(|s| s.spawn(|| waker.clone()).join().unwrap());
+                    wakers.borrow_mut().push(cloned);
+                    if polls.get() < 3 { Poll::Pending } else { Poll::Ready(()) }
+                }));
+            }
+        });
+        for polled in 1..=3 {
+            yield_now();
+            assert_eq!(polls.get(), polled);
+            wakers.borrow().last().unwrap().wake_by_ref();
+        }
+        task.join().unwrap();
+        // Another task lies where that one has lain.
+        let parked = spawn(park);
+        yield_now();
+        wakers.take().into_iter().for_each(Waker::wake);
+        yield_now();
+        assert!(!parked.is_finished());
+        parked.thread().unpark();
+        parked.join().unwrap();
+    });
+}
+
+#[test]
+fn a_waker_of_an_earlier_wait_ends_no_other_one() {
+    run(|| {
+        let waker = Rc::new(RefCell::new(None));
+        let task = spawn({
+            let waker = Rc::clone(&waker);
+            move || {
+                wait(poll_fn(|context| {
+                    waker.replace(Some(context.waker().clone()));
+                    Poll::Ready(())
+                }));
+                park();
+                let mut polls = 0;
+                wait(poll_fn(|context| {
+                    polls += 1;
+                    context.waker().wake_by_ref();
+                    if polls < 3 { Poll::Pending } else { Poll::Ready(()) }
+                }));
+                polls
+            }
+        });
+        yield_now();
+        waker.borrow().as_ref().unwrap().wake_by_ref();
+        yield_now();
+        assert!(!task.is_finished());
+        task.thread().unpark();
+        assert_eq!(task.join().unwrap(), 3);
     });
 }
 

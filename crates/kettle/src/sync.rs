@@ -64,6 +64,9 @@
 //! Sending and receiving is a checkpoint, also where it need not wait, unless it says otherwise. A wait is cancelled or complete,
 //! never both: a value that has been received is given to whoever waits, although it has been cancelled meanwhile. Where
 //! panics abort, a task can't be unwound: waits of one that is cancelled end early, as if the other end had gone.
+//!
+//! What has no stack to suspend awaits the same: `recv_async`, `send_async`, `changed_async`, and a `oneshot`'s receiver itself.
+//! These futures allocate nothing, go to any runtime and thread, and lose no value when they are dropped.
 
 #[cfg(loom)]
 #[doc(hidden)]

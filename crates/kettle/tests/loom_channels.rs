@@ -9,8 +9,10 @@ use kettle::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, c
 use kettle::sync::select as arms;
 use kettle::sync::{broadcast, channel, oneshot, watch};
 use loom::thread;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// Runs a meeting in every order, but for those that take more than three preemptions.
@@ -208,5 +210,81 @@ fn what_is_there_is_seen_without_waiting() {
             received => assert_eq!(received, Ok(1)),
         }
         thread.join().unwrap();
+    });
+}
+
+/// A future that is polled by a thread of the model, once and then, if it is to, until it is ready.
+fn poll<F: Future>(future: F, patiently: bool) -> Option<F::Output> {
+    struct Unparks(thread::Thread);
+    impl Wake for Unparks {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unparks(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return Some(output),
+            Poll::Pending if patiently => thread::park(),
+            Poll::Pending => return None,
+        }
+    }
+}
+
+#[test]
+fn a_value_wakes_a_future() {
+    for bound in [None, Some(0)] {
+        model(move || {
+            let (sender, receiver) = bound.map_or_else(channel::unbounded, channel::bounded);
+            let thread = thread::spawn(move || sender.send(Box::new(1)).unwrap());
+            assert_eq!(poll(receiver.recv_async(), true), Some(Ok(Box::new(1))));
+            assert_eq!(poll(receiver.recv_async(), true), Some(Err(RecvError)));
+            thread.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_future_that_is_dropped_loses_no_value() {
+    for bound in [None, Some(0), Some(1)] {
+        model(move || {
+            let (sender, receiver) = bound.map_or_else(channel::unbounded, channel::bounded);
+            let thread = thread::spawn(move || sender.send(Box::new(1)).unwrap());
+            match poll(receiver.recv_async(), false) {
+                Some(value) => assert_eq!(value, Ok(Box::new(1))),
+                None => assert_eq!(receiver.recv(), Ok(Box::new(1))),
+            }
+            thread.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_future_sends_or_has_its_value() {
+    model(|| {
+        let (sender, receiver) = channel::bounded(0);
+        let value = Arc::new(());
+        let sent = Arc::clone(&value);
+        let thread = thread::spawn(move || poll(sender.send_async(sent), false));
+        let received = poll(receiver.recv_async(), false);
+        // What was sent by a future that was dropped meanwhile may have come all the same.
+        let sent = thread.join().unwrap();
+        let received = received.or_else(|| receiver.try_recv().ok().map(Ok));
+        assert!(sent.is_none() || received == Some(Ok(Arc::clone(&value))));
+        drop(received);
+        assert_eq!(Arc::strong_count(&value), 1);
+    });
+}
+
+#[test]
+fn the_last_sender_wakes_futures() {
+    model(|| {
+        let (sender, receiver) = channel::unbounded::<()>();
+        let other = receiver.clone();
+        let thread = thread::spawn(move || poll(other.recv_async(), true));
+        drop(sender);
+        assert_eq!(poll(receiver.recv_async(), true), Some(Err(RecvError)));
+        assert_eq!(thread.join().unwrap(), Some(Err(RecvError)));
     });
 }

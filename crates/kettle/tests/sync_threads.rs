@@ -4,6 +4,9 @@
 
 use kettle::select;
 use kettle::sync::{broadcast, channel, mpsc, oneshot, select as arms, watch};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -117,4 +120,54 @@ fn one_value_comes() {
     let thread = thread::spawn(move || sender.send(Box::new(1)).unwrap());
     assert_eq!(*receiver.recv().unwrap(), 1);
     thread.join().unwrap();
+}
+
+/// `kettle::wait` for who has no loop, and is not to make one.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unparks(thread::Thread);
+    impl Wake for Unparks {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unparks(thread::current())));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+#[test]
+fn futures_meet_and_lose_nothing() {
+    for bound in [0, 1] {
+        let (sender, receiver) = channel::bounded(bound);
+        let thread = thread::spawn(move || {
+            for n in 0..20 {
+                if n % 2 == 0 {
+                    block_on(sender.send_async(Box::new(n))).unwrap();
+                } else {
+                    sender.send(Box::new(n)).unwrap();
+                }
+            }
+        });
+        let mut next = 0;
+        while next < 20 {
+            let mut future = Box::pin(receiver.recv_async());
+            let received = match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(value) => value,
+                // Dropped when it may have been given a value.
+                Poll::Pending => {
+                    thread::yield_now();
+                    drop(future);
+                    block_on(receiver.recv_async())
+                }
+            };
+            assert_eq!(*received.unwrap(), next);
+            next += 1;
+        }
+        thread.join().unwrap();
+    }
 }

@@ -16,6 +16,7 @@
 //! assert_eq!((slow.recv(), slow.recv()), (Ok(3), Err(RecvError::Disconnected)));
 //! ```
 
+use super::channel::futures::Looking;
 use super::channel::news::News;
 use kettle_rt::{pass, raise_if_cancelled};
 use std::collections::VecDeque;
@@ -180,6 +181,33 @@ impl<T: Clone> Receiver<T> {
             raise_if_cancelled();
             Err(RecvError::Disconnected)
         }))
+    }
+
+    /// [`recv`](Self::recv) for who has no stack to suspend: a future of the next value.
+    ///
+    /// ```
+    /// use kettle::sync::broadcast;
+    /// use kettle::{spawn_future, wait};
+    ///
+    /// kettle::run(|| {
+    ///     let (sender, mut receiver) = broadcast::channel(1);
+    ///     let kettle = spawn_future(async move { sender.send("tea") });
+    ///     assert_eq!(wait(receiver.recv_async()), Ok("tea"));
+    ///     kettle.join().unwrap().unwrap();
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As `recv`.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready has received nothing.
+    pub async fn recv_async(&mut self) -> Result<T, RecvError> {
+        let next = self.next;
+        let found = Looking::new(&self.news, |state: &mut State<T>| state.look(next)).await;
+        self.see(found)
     }
 
     /// Receives the next value if there is one. Never waits; no checkpoint.

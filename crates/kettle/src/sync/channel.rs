@@ -24,8 +24,10 @@ pub(crate) mod waiting;
 pub(crate) mod flow;
 pub(crate) mod news;
 pub(crate) mod refusal;
+pub(crate) mod futures;
 
 use flow::{Flow, Refused};
+use futures::{Inlet, Receiving, Sending};
 use kettle_rt::{now, pass, raise_if_cancelled};
 pub use refusal::SendTimeoutError;
 use std::fmt;
@@ -95,6 +97,31 @@ impl<T> Sender<T> {
         self.send_until(value, now().checked_add(timeout))
     }
 
+    /// [`send`](Self::send) for who has no stack to suspend: a future that is ready when there was room for the value.
+    ///
+    /// ```
+    /// use kettle::sync::channel;
+    /// use kettle::{spawn_future, wait};
+    ///
+    /// kettle::run(|| {
+    ///     let (sender, receiver) = channel::bounded(0);
+    ///     let kettle = spawn_future(async move { sender.send_async("tea").await });
+    ///     assert_eq!(wait(receiver.recv_async()), Ok("tea"));
+    ///     assert_eq!(kettle.join().unwrap(), Ok(()));
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The value, if all receivers have gone.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready drops the value with it, unless somebody has received that already.
+    pub fn send_async(&self, value: T) -> impl Future<Output = Result<(), SendError<T>>> {
+        Sending::new(&self.flow, value)
+    }
+
     pub(crate) fn send_until(&self, value: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
         pass();
         self.flow.send(value, deadline).map_err(|refused| match refused {
@@ -158,6 +185,33 @@ impl<T> Receiver<T> {
         self.recv_until(now().checked_add(timeout))
     }
 
+    /// [`recv`](Self::recv) for who has no stack to suspend: a future of the next value.
+    ///
+    /// It may be awaited anywhere, also on other runtimes. It does not let others go first as long as there are values.
+    ///
+    /// ```
+    /// use kettle::sync::channel;
+    /// use kettle::{spawn_future, wait};
+    ///
+    /// kettle::run(|| {
+    ///     let (sender, receiver) = channel::bounded(0);
+    ///     let kettle = spawn_future(async move { receiver.recv_async().await });
+    ///     wait(sender.send_async("tea")).unwrap();
+    ///     assert_eq!(kettle.join().unwrap(), Ok("tea"));
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is none, and all senders have gone.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped loses no value: what it was given meanwhile goes to the next one.
+    pub fn recv_async(&self) -> impl Future<Output = Result<T, RecvError>> {
+        Receiving::new(&*self.flow)
+    }
+
     pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         // Before a value is taken: what was taken is not lost.
         pass();
@@ -191,6 +245,12 @@ impl<T> Receiver<T> {
     /// How many the channel holds, if it has bounds.
     pub fn capacity(&self) -> Option<usize> {
         self.flow.capacity()
+    }
+}
+
+impl<T> Inlet<T> for Receiver<T> {
+    fn flow(&self) -> &Flow<T> {
+        &self.flow
     }
 }
 

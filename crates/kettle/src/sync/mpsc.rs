@@ -17,6 +17,7 @@
 //! ```
 
 use super::channel::flow::{Flow, Refused};
+use super::channel::futures::{Receiving, Sending};
 use super::channel::refusal::SendTimeoutError;
 use kettle_rt::{now, pass, raise_if_cancelled};
 use std::cell::RefCell;
@@ -136,6 +137,31 @@ impl<T> SyncSender<T> {
             }
         })
     }
+
+    /// [`send`](Self::send) for who has no stack to suspend: a future that is ready when there was room for the value.
+    ///
+    /// ```
+    /// use kettle::sync::mpsc;
+    /// use kettle::{spawn_future, wait};
+    ///
+    /// kettle::run(|| {
+    ///     let (sender, mut receiver) = mpsc::sync_channel(0);
+    ///     let kettle = spawn_future(async move { sender.send_async("tea").await });
+    ///     assert_eq!(wait(receiver.recv_async()), Ok("tea"));
+    ///     assert_eq!(kettle.join().unwrap(), Ok(()));
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The value, if the receiver has gone.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it is ready drops the value with it, unless somebody has received that already.
+    pub fn send_async(&self, value: T) -> impl Future<Output = Result<(), SendError<T>>> {
+        Sending::new(&self.flow, value)
+    }
 }
 
 impl<T> Receiver<T> {
@@ -181,6 +207,37 @@ impl<T> Receiver<T> {
     /// As [`recv`](Self::recv); where panics abort it is as if the time were up.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_until(now().checked_add(timeout))
+    }
+
+    /// [`recv`](Self::recv) for who has no stack to suspend: a future of the next value.
+    ///
+    /// It may be awaited anywhere, also on other runtimes. It does not let others go first as long as there are values.
+    ///
+    /// ```
+    /// use kettle::sync::mpsc;
+    /// use kettle::{spawn_future, wait};
+    ///
+    /// kettle::run(|| {
+    ///     let (sender, mut receiver) = mpsc::sync_channel(0);
+    ///     let kettle = spawn_future(async move { receiver.recv_async().await });
+    ///     wait(sender.send_async("tea")).unwrap();
+    ///     assert_eq!(kettle.join().unwrap(), Ok("tea"));
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is none, and all senders have gone.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped loses no value: what it was given meanwhile goes to the next one.
+    pub async fn recv_async(&mut self) -> Result<T, RecvError> {
+        match self.try_recv() {
+            Ok(value) => Ok(value),
+            // Nobody else receives meanwhile, so nothing comes before what this is given.
+            Err(_) => Receiving::new(&*self.flow).await,
+        }
     }
 
     #[inline]

@@ -10,10 +10,29 @@
 //!     assert_eq!(receiver.recv(), Ok("the water boils"));
 //! });
 //! ```
+//!
+//! A future waits by awaiting the receiver, here or on another runtime:
+//!
+//! ```
+//! use kettle::sync::oneshot;
+//! use kettle::spawn_future;
+//!
+//! kettle::run(|| {
+//!     let (sender, receiver) = oneshot::channel();
+//!     let kettle = spawn_future(async { receiver.await.unwrap() });
+//!     sender.send("the water boils").unwrap();
+//!     assert_eq!(kettle.join().unwrap(), "the water boils");
+//! });
+//! ```
+//!
+//! The unsafe code of this module is passing a pin on to the only field.
 
 use super::channel;
+use super::channel::futures::Receiving;
 use std::fmt;
+use std::pin::Pin;
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Makes a channel for one value.
@@ -79,6 +98,75 @@ impl<T> Receiver<T> {
     /// As [`recv`](Self::recv); where panics abort it is as if the time were up.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.inner.recv_timeout(timeout)
+    }
+
+    /// A future of the value that leaves the receiver where it is; otherwise as awaiting that.
+    ///
+    /// ```
+    /// use kettle::future::timeout;
+    /// use kettle::sync::oneshot;
+    /// use kettle::wait;
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = oneshot::channel();
+    /// assert!(wait(timeout(Duration::ZERO, receiver.recv_async())).is_err());
+    /// sender.send("tea").unwrap();
+    /// assert_eq!(wait(receiver), Ok("tea"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the sender has gone without sending.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped loses no value.
+    pub fn recv_async(&self) -> impl Future<Output = Result<T, RecvError>> {
+        self.inner.recv_async()
+    }
+}
+
+/// Awaiting a receiver: its value.
+impl<T> IntoFuture for Receiver<T> {
+    type Output = Result<T, RecvError>;
+    type IntoFuture = RecvFuture<T>;
+
+    fn into_future(self) -> RecvFuture<T> {
+        RecvFuture(Receiving::new(self.inner))
+    }
+}
+
+/// The future of a value: a [`Receiver`] that is awaited, as by `receiver.await`.
+///
+/// ```
+/// use kettle::sync::oneshot;
+/// use std::future::IntoFuture;
+///
+/// let (sender, receiver) = oneshot::channel::<()>();
+/// let future: oneshot::RecvFuture<()> = receiver.into_future();
+/// drop(sender);
+/// assert!(kettle::wait(future).is_err());
+/// ```
+///
+/// # Errors
+///
+/// If the sender has gone without sending.
+#[must_use = "a future does nothing unless it is polled"]
+pub struct RecvFuture<T>(Receiving<channel::Receiver<T>, T>);
+
+impl<T> Future for RecvFuture<T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: the field is never moved out.
+        let receiving = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        receiving.poll(context)
+    }
+}
+
+impl<T> fmt::Debug for RecvFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RecvFuture").field(&self.0).finish()
     }
 }
 

@@ -17,6 +17,7 @@
 //! });
 //! ```
 
+use super::channel::futures::Looking;
 use super::channel::news::News;
 use kettle_rt::{pass, raise_if_cancelled};
 use std::fmt;
@@ -122,6 +123,33 @@ impl<T> Receiver<T> {
             raise_if_cancelled();
             None
         }))
+    }
+
+    /// [`changed`](Self::changed) for who has no stack to suspend: a future of the latest value that it has not seen.
+    ///
+    /// ```
+    /// use kettle::sync::watch;
+    /// use kettle::{spawn_future, wait};
+    ///
+    /// kettle::run(|| {
+    ///     let (sender, mut receiver) = watch::channel("cold");
+    ///     let kettle = spawn_future(async move { sender.send("it boils") });
+    ///     assert_eq!(*wait(receiver.changed_async()).unwrap(), "it boils");
+    ///     kettle.join().unwrap().unwrap();
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it has seen the latest one, and all senders have gone.
+    ///
+    /// # Cancellation
+    ///
+    /// What has not been seen when the future is dropped stays so.
+    pub async fn changed_async(&mut self) -> Result<Arc<T>, RecvError> {
+        let seen = self.seen;
+        let found = Looking::new(&self.news, |state: &mut State<T>| state.look(seen)).await;
+        self.see(found)
     }
 
     pub(crate) fn look(&mut self) -> Option<Result<Arc<T>, RecvError>> {

@@ -3,7 +3,8 @@
 //!
 //! A value is in one place: with its sender, in the queue, or in the slot of who receives it; it moves under the lock. While
 //! a receiver waits there is nothing in the queue, and while a sender waits there is no room in it: a value goes straight to
-//! the one that has waited longest.
+//! the one that has waited longest. (What a future was given that is dropped all the same goes back to the front: then there
+//! may be one more than there is room for, until it is received.)
 //!
 //! The unsafe code of this module is putting nodes into lists, and taking them out again before their frame goes.
 
@@ -13,6 +14,7 @@ use super::waiting::{AllClaimed, Claimed, List, Node, Race};
 use std::cell::{RefCell, UnsafeCell};
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, TrySendError};
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 /// What both ends share.
@@ -106,12 +108,25 @@ impl<T> State<T> {
             let sender = self.waiting_senders.claim()?;
             return Some((sender.take(), Some(sender)));
         };
-        // There is room for one more.
-        let sender = self.waiting_senders.claim();
+        // There is room for one more, unless one had come back.
+        let has_room = self.queue.len() < self.capacity;
+        let sender = if has_room { self.waiting_senders.claim() } else { None };
         if let Some(sender) = &sender {
             self.queue.push_back(sender.take());
         }
         Some((value, sender))
+    }
+}
+
+impl<T> State<T> {
+    /// Takes back a value that was given to somebody who does not want it any more. It comes before all others.
+    fn take_back(&mut self, value: T) -> Option<Claimed<T>> {
+        let receiver = self.waiting_receivers.claim();
+        match &receiver {
+            Some(receiver) => receiver.put(value),
+            None => self.queue.push_front(value),
+        }
+        receiver
     }
 }
 
@@ -395,5 +410,85 @@ impl<T> Flow<T> {
     /// Ends that.
     pub(crate) fn leave_receivers(&self, node: &Node<T>) {
         self.state.with(|state| state.waiting_receivers.remove(node));
+    }
+
+    // --- futures ---
+
+    /// Receives a value, or waits for one as a future. `Pending` if it waits.
+    ///
+    /// # Safety
+    ///
+    /// As of [`List::push`], where it waits, until [`leave_receiving`](Self::leave_receiving).
+    pub(crate) unsafe fn begin_receiving(&self, node: &Node<T>, waker: Waker) -> Poll<Option<T>> {
+        // What is not used of wakers is dropped where nothing is locked.
+        let mut waker = Some(waker);
+        let mut before = None;
+        let (polled, _claimed) = self.state.with(|state| {
+            if let Some((value, claimed)) = state.take() {
+                return (Poll::Ready(Some(value)), claimed);
+            }
+            before = waker.take().map(|waker| node.listen(waker));
+            // SAFETY: passed on.
+            match unsafe { state.enter_receiver(node) } {
+                Begun::Disconnected => (Poll::Ready(None), None),
+                _ => (Poll::Pending, None),
+            }
+        });
+        polled
+    }
+
+    /// Sends a value, or waits for room as a future, with the value in the slot. `Pending` if it waits.
+    ///
+    /// # Safety
+    ///
+    /// As of [`List::push`], where it waits, until [`leave_senders`](Self::leave_senders). The slot is the node's.
+    pub(crate) unsafe fn begin_sending(
+        &self,
+        node: &Node<T>,
+        slot: &UnsafeCell<Option<T>>,
+        value: T,
+        waker: Waker,
+    ) -> Poll<Result<(), T>> {
+        let mut waker = Some(waker);
+        let mut before = None;
+        let (polled, _claimed) = self.state.with(|state| match state.offer(value) {
+            Ok(claimed) => (Poll::Ready(Ok(())), claimed),
+            Err(TrySendError::Disconnected(value)) => (Poll::Ready(Err(value)), None),
+            Err(TrySendError::Full(value)) => {
+                // SAFETY: it is in no list yet, so nobody else knows the slot.
+                unsafe { *slot.get() = Some(value) };
+                before = waker.take().map(|waker| node.listen(waker));
+                // SAFETY: passed on.
+                unsafe { state.waiting_senders.push(node) };
+                (Poll::Pending, None)
+            }
+        });
+        polled
+    }
+
+    /// Goes on waiting with another waker. Gives whether it does: not if somebody has claimed the node. Then the slot is as
+    /// he left it, and belongs to the future again.
+    pub(crate) fn goes_on(&self, node: &Node<T>, waker: Waker) -> bool {
+        let (waits, _unused) = self.state.with(|_| match node.is_queued() {
+            true => (true, Ok(node.listen(waker))),
+            false => (false, Err(waker)),
+        });
+        waits
+    }
+
+    /// Ends the wait of a future that is dropped. What it was given meanwhile goes to the next one.
+    ///
+    /// # Safety
+    ///
+    /// It has begun to wait, and did not go on since. The slot is the node's.
+    pub(crate) unsafe fn leave_receiving(&self, node: &Node<T>, slot: &UnsafeCell<Option<T>>) {
+        let _claimed = self.state.with(|state| {
+            if state.waiting_receivers.remove(node) {
+                return None;
+            }
+            // SAFETY: who has claimed the node has done with the slot: that was under this lock.
+            let given = unsafe { &mut *slot.get() }.take();
+            given.and_then(|value| state.take_back(value))
+        });
     }
 }

@@ -8,6 +8,7 @@ use super::lock::Lock;
 use super::model::{Waiter, Woken};
 use super::waiting::{List, Node};
 use std::cell::UnsafeCell;
+use std::task::Waker;
 use std::time::Instant;
 
 /// See the module.
@@ -86,5 +87,32 @@ impl<S> News<S> {
     /// Ends that.
     pub(crate) fn leave(&self, node: &Node<()>) {
         self.0.with(|news| news.waiting.remove(node));
+    }
+
+    /// Looks, and waits for a change as a future if there is nothing.
+    ///
+    /// # Safety
+    ///
+    /// As of [`List::push`], until [`leave`](Self::leave).
+    pub(crate) unsafe fn poll<R>(
+        &self,
+        node: &Node<()>,
+        waker: Waker,
+        look: impl FnOnce(&mut S) -> Option<R>,
+    ) -> Option<R> {
+        let (found, _before) = self.0.with(|news| {
+            let found = look(&mut news.state);
+            if found.is_some() {
+                news.waiting.remove(node);
+                return (found, Err(waker));
+            }
+            let before = node.listen(waker);
+            if !node.is_queued() {
+                // SAFETY: passed on.
+                unsafe { news.waiting.push(node) };
+            }
+            (None, Ok(before))
+        });
+        found
     }
 }

@@ -15,26 +15,43 @@
 //!   Waiter::wait_for_notice: the value is there
 //! ```
 //!
+//! A future that waits has a node as well, and a waker instead of a waiter. Whoever claims it takes the waker away with him, so
+//! he knows nothing of the node when he has given the lock back: a future may be dropped at any time, and waits for nobody.
+//!
 //! The unsafe code of this module is reaching nodes and slots through pointers.
 
 use super::model::{AtomicUsize, Ordering, Waiter};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
+use std::task::Waker;
+use std::thread;
 
 /// One who waits in one list. All in it is touched under the list's lock, or by who has claimed it.
 pub struct Node<T> {
     previous: Cell<*const Node<T>>,
     next: Cell<*const Node<T>>,
     is_queued: Cell<bool>,
-    waiter: NonNull<Waiter>,
+    listener: Cell<Listener>,
     /// What is to be sent, or where to put what is received.
     slot: NonNull<Option<T>>,
     /// Null for who waits for this alone.
     race: *const Race,
     /// Its place in the race.
     arm: usize,
+}
+
+/// Who is told that a node has been claimed.
+pub(crate) enum Listener {
+    /// Nobody: it has not been said yet, or who has claimed the node has it.
+    None,
+    /// Whoever waits by this, in whose frame the node lies.
+    Waiter(NonNull<Waiter>),
+    /// Whoever polls the future in which the node lies.
+    Waker(Waker),
 }
 
 impl<T> fmt::Debug for Node<T> {
@@ -46,24 +63,39 @@ impl<T> fmt::Debug for Node<T> {
 impl<T> Node<T> {
     /// A wait for this alone.
     pub(crate) fn new(waiter: &Waiter, slot: &UnsafeCell<Option<T>>) -> Self {
-        Self::with(waiter, slot, ptr::null(), 0)
+        Self::with(Listener::Waiter(NonNull::from(waiter)), slot, ptr::null(), 0)
+    }
+
+    /// A future's wait, for this alone. It hears of nothing before [`listen`](Self::listen).
+    pub(crate) fn polled(slot: &UnsafeCell<Option<T>>) -> Self {
+        Self::with(Listener::None, slot, ptr::null(), 0)
     }
 
     /// A wait for several things.
     pub(crate) fn racing(entry: &Entry<'_>, slot: &UnsafeCell<Option<T>>) -> Self {
-        Self::with(entry.waiter, slot, entry.race, entry.arm)
+        Self::with(Listener::Waiter(NonNull::from(entry.waiter)), slot, entry.race, entry.arm)
     }
 
-    fn with(waiter: &Waiter, slot: &UnsafeCell<Option<T>>, race: *const Race, arm: usize) -> Self {
+    fn with(listener: Listener, slot: &UnsafeCell<Option<T>>, race: *const Race, arm: usize) -> Self {
         Self {
             previous: Cell::new(ptr::null()),
             next: Cell::new(ptr::null()),
             is_queued: Cell::new(false),
-            waiter: NonNull::from(waiter),
+            listener: Cell::new(listener),
             slot: NonNull::new(slot.get()).expect("invariant: it comes from a reference"),
             race,
             arm,
         }
+    }
+
+    /// Whether it is in a list: nobody has claimed it.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.is_queued.get()
+    }
+
+    /// Says whom to wake. Gives who was to be woken before, to be dropped where nothing is locked.
+    pub(crate) fn listen(&self, waker: Waker) -> Listener {
+        self.listener.replace(Listener::Waker(waker))
     }
 
     /// Becomes the one who ends this wait, if nobody has yet.
@@ -157,7 +189,7 @@ impl<T> List<T> {
                 None => self.last = ptr::null(),
             }
             if node.claim() {
-                return Some(Claimed(NonNull::from(node)));
+                return Some(Claimed { node: NonNull::from(node), listener: node.listener.replace(Listener::None) });
             }
         }
         None
@@ -165,15 +197,22 @@ impl<T> List<T> {
 
     /// Claims all of them.
     pub(crate) fn claim_all(&mut self) -> AllClaimed<T> {
-        let mut all = AllClaimed(ptr::null());
+        let mut all = AllClaimed { first: ptr::null(), wakers: Vec::new() };
         let mut place = self.last;
         // SAFETY: a node in the list is there.
         while let Some(node) = unsafe { place.as_ref() } {
             place = node.previous.get();
             node.is_queued.set(false);
             if node.claim() {
-                node.next.set(all.0);
-                all.0 = node;
+                match node.listener.replace(Listener::None) {
+                    // Its future may go when the lock has been given back, and with it the node.
+                    Listener::Waker(waker) => all.wakers.push(waker),
+                    listener => {
+                        node.listener.set(listener);
+                        node.next.set(all.first);
+                        all.first = node;
+                    }
+                }
             }
         }
         self.first = ptr::null();
@@ -182,24 +221,27 @@ impl<T> List<T> {
     }
 }
 
-/// A node that was claimed. Dropping it notifies who waits; that is not done under the lock.
+/// A node that was claimed. Dropping it notifies who waits; that is not done under the lock. All else is.
 #[must_use]
-pub(crate) struct Claimed<T>(NonNull<Node<T>>);
+pub(crate) struct Claimed<T> {
+    node: NonNull<Node<T>>,
+    listener: Listener,
+}
 
 impl<T> Claimed<T> {
     fn slot(&self) -> *mut Option<T> {
-        // SAFETY: by the obligation of `push` it is there until it is notified.
-        unsafe { self.0.as_ref() }.slot.as_ptr()
+        // SAFETY: by the obligation of `push` it is there as long as the lock is held under which it was claimed.
+        unsafe { self.node.as_ref() }.slot.as_ptr()
     }
 
-    /// Hands a value over.
+    /// Hands a value over, under the lock.
     #[inline]
     pub(crate) fn put(&self, value: T) {
         // SAFETY: who has claimed it has the slot to itself. There is nothing in it.
         unsafe { self.slot().write(Some(value)) };
     }
 
-    /// Takes the value that waits to be sent.
+    /// Takes the value that waits to be sent, under the lock.
     #[inline]
     pub(crate) fn take(&self) -> T {
         // SAFETY: who has claimed it has the slot to itself.
@@ -211,23 +253,30 @@ impl<T> Claimed<T> {
 impl<T> Drop for Claimed<T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: by the obligation of `push` it is there until it is notified.
-        let waiter = unsafe { self.0.as_ref() }.waiter;
-        // SAFETY: 1. a node is claimed once, and a race decided once. 2. The same.
-        unsafe { Waiter::notify(waiter) };
+        match mem::replace(&mut self.listener, Listener::None) {
+            // SAFETY: 1. a node is claimed once, and a race decided once. 2. By the obligation of `push`.
+            Listener::Waiter(waiter) => unsafe { Waiter::notify(waiter) },
+            Listener::Waker(waker) => waker.wake(),
+            Listener::None => {}
+        }
     }
 }
 
-/// Several of them, which are linked by `next`. Dropping it notifies them.
+/// Several of them. Dropping it notifies them.
 #[must_use]
-pub(crate) struct AllClaimed<T>(*const Node<T>);
+pub(crate) struct AllClaimed<T> {
+    /// Those in frames, which are linked by `next`.
+    first: *const Node<T>,
+    /// Those of futures, the last one first.
+    wakers: Vec<Waker>,
+}
 
 impl<T> AllClaimed<T> {
     fn next(&mut self) -> Option<Claimed<T>> {
-        // SAFETY: claimed, and not notified yet.
-        let node = unsafe { self.0.as_ref() }?;
-        self.0 = node.next.get();
-        Some(Claimed(NonNull::from(node)))
+        // SAFETY: claimed, and not notified yet: it lies in a frame that waits for that.
+        let node = unsafe { self.first.as_ref() }?;
+        self.first = node.next.get();
+        Some(Claimed { node: NonNull::from(node), listener: node.listener.replace(Listener::None) })
     }
 }
 
@@ -235,6 +284,16 @@ impl<T> Drop for AllClaimed<T> {
     fn drop(&mut self) {
         while let Some(claimed) = self.next() {
             drop(claimed);
+        }
+        // A waker that panics does not keep the others from being woken.
+        let mut panicked = None;
+        while let Some(waker) = self.wakers.pop() {
+            panicked = catch_unwind(AssertUnwindSafe(|| waker.wake())).err().or(panicked);
+        }
+        if let Some(panic) = panicked
+            && !thread::panicking()
+        {
+            resume_unwind(panic);
         }
     }
 }
