@@ -119,11 +119,7 @@ where
     };
     let group = Group { inner: Inner::new(), scope: PhantomData, env: PhantomData };
     region::enter(task, &group.inner.region);
-    let result = match catch_unwind(AssertUnwindSafe(|| f(&group))) {
-        Ok(Ok(result)) => Ok(result),
-        Ok(Err(error)) => Err(group.inner.fail(error)),
-        Err(panic) => Err(group.inner.panic(panic)),
-    };
+    let result = group.inner.hear(|| f(&group));
     if let Err(cancelled) = result
         && !group.is_cancelled()
     {
@@ -175,6 +171,12 @@ impl<E> Inner<E> {
         })
     }
 
+    /// Runs the current task's function, or the group's, and notes how it fails. It does not panic, also if dropping an error does.
+    fn hear<T>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, Cancelled> {
+        catch_unwind(AssertUnwindSafe(|| f().map_err(|error| self.fail(error))))
+            .unwrap_or_else(|panic| Err(self.panic(panic)))
+    }
+
     /// The current task, or the function, ends with an error. Gives what it is told instead.
     fn fail(&self, error: E) -> Cancelled {
         if let Some(task) = running()
@@ -223,11 +225,7 @@ impl<E> Inner<E> {
         let function = move || {
             // SAFETY: the group waits for this task.
             let group = unsafe { group.as_ref() };
-            match catch_unwind(AssertUnwindSafe(f)) {
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => Err(group.fail(error)),
-                Err(panic) => Err(group.panic(panic)),
-            }
+            group.hear(f)
         };
         // SAFETY: 1. by the obligation; and the group is there until the task has ended. 2. The handle takes such a result.
         let task = unsafe { task::make(event_loop, function, builder.place(), builder.rare()) };
@@ -254,9 +252,13 @@ impl<E> Inner<E> {
             poll_fn(|context| {
                 // SAFETY: the group waits for this task.
                 let group = unsafe { group.as_ref() };
-                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-                    Ok(polled) => polled.map(|result| result.map_err(|error| group.fail(error))),
-                    Err(panic) => Poll::Ready(Err(group.panic(panic))),
+                let poll = || match future.as_mut().poll(context) {
+                    Poll::Pending => Ok(Poll::Pending),
+                    Poll::Ready(result) => result.map(Poll::Ready),
+                };
+                match group.hear(poll) {
+                    Ok(polled) => polled.map(Ok),
+                    Err(cancelled) => Poll::Ready(Err(cancelled)),
                 }
             })
             .await

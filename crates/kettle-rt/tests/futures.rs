@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle_rt::future::{self, wait};
+use kettle_rt::testing::Clock;
 use kettle_rt::{
     Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future, timeout,
     yield_now,
@@ -12,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -516,5 +517,36 @@ fn ten_thousand_futures_sleep_and_wake() {
             .collect();
         let sum: u64 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
         assert_eq!(sum, 49_995_000);
+    });
+}
+
+#[test]
+fn a_waker_may_drop_futures_whose_time_has_come_too() {
+    thread_local! {
+        static SECOND: RefCell<Option<Pin<Box<Option<future::Sleep>>>>> = const { RefCell::new(None) };
+    }
+    struct Drops;
+    impl Wake for Drops {
+        fn wake(self: Arc<Self>) {
+            // In its place: what the event loop knows of it can be looked at, and is empty.
+            SECOND.with_borrow_mut(|second| second.as_mut().unwrap().set(None));
+        }
+    }
+    struct Nothing;
+    impl Wake for Nothing {
+        fn wake(self: Arc<Self>) {}
+    }
+    Clock::jumping().run(|| {
+        let at = now() + SOON;
+        let mut first = Box::pin(future::sleep_until(at));
+        let mut second = Box::pin(Some(future::sleep_until(at)));
+        let waker = Arc::new(Nothing);
+        assert!(first.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(Drops)))).is_pending());
+        let pinned = second.as_mut().as_pin_mut().unwrap();
+        assert!(pinned.poll(&mut Context::from_waker(&Waker::from(Arc::clone(&waker)))).is_pending());
+        SECOND.set(Some(second));
+        sleep(2 * SOON);
+        assert!(SECOND.with_borrow(|second| second.as_ref().unwrap().is_none()));
+        assert_eq!(Arc::strong_count(&waker), 1, "its waker went once");
     });
 }

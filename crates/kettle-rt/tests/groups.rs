@@ -1199,3 +1199,33 @@ fn a_future_waits_for_its_turn_under_a_limit() {
         assert_eq!((given.is_ok(), most.get(), now.get()), (true, 2, 0));
     });
 }
+
+#[test]
+fn an_error_that_panics_when_it_is_dropped_leaves_no_task_behind() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("the error's"));
+        }
+    }
+    run(|| {
+        let has_ended = Cell::new(false);
+        let thrown = catch_unwind(AssertUnwindSafe(|| {
+            task_group(|group| {
+                group.spawn(|| {
+                    shield(|| (0..9).for_each(|_| yield_now()));
+                    has_ended.set(true);
+                    Ok(())
+                });
+                yield_now();
+                group.cancel();
+                // Told, so what it gives is taken for its cancellation, and dropped.
+                assert_eq!(kettle_rt::checkpoint(), kettle_rt::Outcome::Cancelled);
+                Err::<(), _>(Bomb)
+            })
+            .is_ok()
+        }));
+        assert_eq!(thrown.unwrap_err().downcast_ref(), Some(&"the error's"));
+        assert!(has_ended.get());
+    });
+}
