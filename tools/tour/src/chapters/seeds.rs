@@ -131,8 +131,8 @@ fn run_replay(out: &Output) -> Outcome {
     let first = simulation.run(sell)?;
     for _ in 0..2 {
         let again = simulation.run(sell)?;
-        let is_same = again.trace.to_string() == first.trace.to_string();
-        out.print(format_args!("{} cup, the same steps: {is_same}", again.value));
+        let same = again.trace.to_string() == first.trace.to_string();
+        out.print(format!("{} cup, the same steps: {same}", again.value));
     }
     let seeds = search(sell_mended)?;
     out.print(format_args!("mended: {seeds} seeds, and no cup is lost"));

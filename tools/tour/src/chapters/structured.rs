@@ -95,7 +95,8 @@ impl Drop for Guest<'_> {
 fn run_task_group(out: &Output) -> Outcome {
     kettle::run(|| {
         let cups = task_group(|group| {
-            let pots = [2, 3].map(|cups| group.spawn(move || Ok::<_, &str>(cups)));
+            let boil = |cups| group.spawn(move || Ok::<_, &str>(cups));
+            let pots = [2, 3].map(boil);
             Ok(pots.into_iter().flat_map(|pot| pot.join()).sum::<u32>())
         });
         let cups = cups.expect("both are filled");
@@ -201,15 +202,16 @@ fn run_family(out: &Output) -> Outcome {
     let look = || {
         for task in task::tree().tasks() {
             let name = task.name().unwrap_or("root");
-            let indent = 2 * task.depth();
-            out.print(format_args!("{:indent$}{name} {}", "", task.state()));
+            let margin = "  ".repeat(task.depth());
+            out.print(format!("{margin}{name} {}", task.state()));
         }
     };
     kettle::run(|| {
         let house = task_group(|house| {
             named("kitchen").spawn_grouped(house, || {
                 task_group(|kitchen| {
-                    named("kettle").spawn_grouped(kitchen, || Ok(thread::park()))?;
+                    let boil = || Ok(thread::park());
+                    named("kettle").spawn_grouped(kitchen, boil)?;
                     Ok(())
                 })
                 .map_err(io::Error::from)
