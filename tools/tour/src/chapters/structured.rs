@@ -134,7 +134,7 @@ fn boil_for_ever(out: &Output, name: &str) -> io::Result<()> {
 
 fn run_deadline(out: &Output) -> Outcome {
     kettle::run(|| {
-        let evening = Duration::from_millis(20);
+        let evening = Duration::from_millis(200);
         let late = timeout(evening, || {
             task_group(|kitchen| {
                 kitchen.spawn(|| boil_for_ever(out, "kettle"));
@@ -163,7 +163,8 @@ fn visit(mut host: TcpStream, out: &Output) -> io::Result<()> {
     let served = host.read_exact(&mut tea);
     if served.is_err() {
         out.print("guest: can't wait any longer");
-        shield(|| host.write_all(b"thank you, goodbye"))?;
+        let goodbye = || host.write_all(b"thank you, goodbye");
+        shield(|| timeout(Duration::from_secs(5), goodbye))??;
         out.print("guest: has said goodbye");
     }
     // Cancelled still: here it is unwound.
@@ -182,7 +183,7 @@ fn meet(out: &Output) -> io::Result<()> {
     let guest = TcpStream::connect(house.local_addr()?)?;
     let said = task_group(|group| {
         let host = group.spawn(|| listen(&house));
-        let evening = Duration::from_millis(20);
+        let evening = Duration::from_millis(200);
         let visit = timeout(evening, || visit(guest, out));
         out.print(visit.expect_err("no tea is served"));
         Ok(host.join())
@@ -210,7 +211,10 @@ fn run_family(out: &Output) -> Outcome {
         let house = task_group(|house| {
             named("kitchen").spawn_grouped(house, || {
                 task_group(|kitchen| {
-                    let boil = || Ok(thread::park());
+                    let boil = || {
+                        thread::park();
+                        Ok(())
+                    };
                     named("kettle").spawn_grouped(kitchen, boil)?;
                     Ok(())
                 })
