@@ -24,10 +24,11 @@ async def spend_an_evening():
     kettle = asyncio.create_task(boil())
     whistle = lambda kettle: print("  it whistles")
     kettle.add_done_callback(whistle)
-    for episode in range(1, 5):
+    for episode in range(1, 4):
         print(f"  episode {episode}")
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+    print("  and so to bed")
     print(kettle.result())
 
 asyncio.run(spend_an_evening())

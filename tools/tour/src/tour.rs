@@ -36,7 +36,8 @@ pub(crate) enum Beside {
     Stored(&'static str),
 }
 
-/// What the step of this name printed, stored in `output/NAME.out`.
+/// What the step of this name printed, stored in `output/NAME.out`. What follows from a seed may change with the runtime,
+/// and is stored anew then.
 macro_rules! stored {
     ($name:literal) => {
         $crate::tour::Beside::Stored(include_str!(concat!("../../output/", $name, ".out")))

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 fn tour(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tour")).args(args).output().expect("the tour starts")
+    Command::new(env!("CARGO_BIN_EXE_tour")).args(args).env_remove("KETTLE_SEED").output().expect("the tour starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -38,6 +38,19 @@ fn without_a_python_the_stored_output_is_compared() {
         Command::new(env!("CARGO_BIN_EXE_tour")).args(["--step", "gen"]).env("PATH", "").output().expect("it starts");
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("there is no python3 here"));
+}
+
+#[test]
+fn the_seed_that_it_prints_repeats_the_failure() {
+    let found = text(&tour(&["--step", "lost_update"]).stdout);
+    let seed = found.lines().find_map(|line| line.trim().strip_prefix("again with KETTLE_SEED=")).expect("a seed");
+    let again = Command::new(env!("CARGO_BIN_EXE_tour"))
+        .args(["--step", "lost_update"])
+        .env("KETTLE_SEED", seed)
+        .output()
+        .expect("it starts");
+    assert_eq!(again.status.code(), Some(0));
+    assert_eq!(text(&again.stdout), found);
 }
 
 #[test]

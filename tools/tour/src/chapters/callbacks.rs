@@ -3,7 +3,7 @@
 use crate::python::twin;
 use crate::text::Text;
 use crate::tour::{Beside, Chapter, Outcome, Output, Step, stored};
-use kettle::{Uncalled, callback, timeout};
+use kettle::{Done, callback, timeout};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -125,12 +125,13 @@ fn run_in_one_piece(out: &Output) -> Outcome {
 // listing: uncalled
 fn run_uncalled(out: &Output) -> Outcome {
     kettle::run(|| {
-        let forgotten: Result<&str, Uncalled> = callback(|done| thread::spawn(move || drop(done)));
+        let forget = |done: Done<u32>| thread::spawn(move || drop(done));
+        let forgotten = callback(forget);
         out.print(forgotten.expect_err("nobody calls"));
 
         let mut kept = None;
-        let minute = Duration::from_millis(1);
-        let late = timeout(minute, || callback(|done| kept = Some(done)));
+        let time = Duration::from_millis(50);
+        let late = timeout(time, || callback(|done| kept = Some(done)));
         out.print(late.expect_err("nobody calls in time"));
 
         let back = kept.map(|done| done.try_call("tea"));

@@ -24,7 +24,7 @@ pub(crate) const CHAPTER: Chapter = Chapter {
                      `explore` runs the function once for each seed, and from the seed follows who runs when: also whether
                      a task pauses at a checkpoint where it need not. A seed that fails is then shortened to the least
                      that has to happen. (The panic itself, on the error output, is the test's own.)",
-                zh: "同一线程上的任务从不同时运行，所以不需要锁；但一个任务等待的时候，别的任务会运行。两个店员在记卖出的杯数：看一眼总数，
+                zh: "同一线程上的任务绝不会同时运行，所以不需要锁；但一个任务等待的时候，别的任务会运行。两个店员在记卖出的杯数：看一眼总数，
                      打印小票，再写下总数加一。把小票送给打印机是一个检查点。那里通常不用等，一切正常；用普通的办法测试，今天通过，以后很久也
                      都会通过。
 
@@ -131,8 +131,8 @@ fn run_replay(out: &Output) -> Outcome {
     let first = simulation.run(sell)?;
     for _ in 0..2 {
         let again = simulation.run(sell)?;
-        let is_same = again.trace.to_string() == first.trace.to_string();
-        out.print(format_args!("{} cup, the same steps: {is_same}", again.value));
+        let same = again.trace.to_string() == first.trace.to_string();
+        out.print(format!("{} cup, the same steps: {same}", again.value));
     }
     let seeds = search(sell_mended)?;
     out.print(format_args!("mended: {seeds} seeds, and no cup is lost"));

@@ -95,7 +95,8 @@ impl Drop for Guest<'_> {
 fn run_task_group(out: &Output) -> Outcome {
     kettle::run(|| {
         let cups = task_group(|group| {
-            let pots = [2, 3].map(|cups| group.spawn(move || Ok::<_, &str>(cups)));
+            let boil = |cups| group.spawn(move || Ok::<_, &str>(cups));
+            let pots = [2, 3].map(boil);
             Ok(pots.into_iter().flat_map(|pot| pot.join()).sum::<u32>())
         });
         let cups = cups.expect("both are filled");
@@ -133,7 +134,7 @@ fn boil_for_ever(out: &Output, name: &str) -> io::Result<()> {
 
 fn run_deadline(out: &Output) -> Outcome {
     kettle::run(|| {
-        let evening = Duration::from_millis(20);
+        let evening = Duration::from_millis(200);
         let late = timeout(evening, || {
             task_group(|kitchen| {
                 kitchen.spawn(|| boil_for_ever(out, "kettle"));
@@ -162,7 +163,8 @@ fn visit(mut host: TcpStream, out: &Output) -> io::Result<()> {
     let served = host.read_exact(&mut tea);
     if served.is_err() {
         out.print("guest: can't wait any longer");
-        shield(|| host.write_all(b"thank you, goodbye"))?;
+        let goodbye = || host.write_all(b"thank you, goodbye");
+        shield(|| timeout(Duration::from_secs(5), goodbye))??;
         out.print("guest: has said goodbye");
     }
     // Cancelled still: here it is unwound.
@@ -181,7 +183,7 @@ fn meet(out: &Output) -> io::Result<()> {
     let guest = TcpStream::connect(house.local_addr()?)?;
     let said = task_group(|group| {
         let host = group.spawn(|| listen(&house));
-        let evening = Duration::from_millis(20);
+        let evening = Duration::from_millis(200);
         let visit = timeout(evening, || visit(guest, out));
         out.print(visit.expect_err("no tea is served"));
         Ok(host.join())
@@ -201,15 +203,19 @@ fn run_family(out: &Output) -> Outcome {
     let look = || {
         for task in task::tree().tasks() {
             let name = task.name().unwrap_or("root");
-            let indent = 2 * task.depth();
-            out.print(format_args!("{:indent$}{name} {}", "", task.state()));
+            let margin = "  ".repeat(task.depth());
+            out.print(format!("{margin}{name} {}", task.state()));
         }
     };
     kettle::run(|| {
         let house = task_group(|house| {
             named("kitchen").spawn_grouped(house, || {
                 task_group(|kitchen| {
-                    named("kettle").spawn_grouped(kitchen, || Ok(thread::park()))?;
+                    let boil = || {
+                        thread::park();
+                        Ok(())
+                    };
+                    named("kettle").spawn_grouped(kitchen, boil)?;
                     Ok(())
                 })
                 .map_err(io::Error::from)

@@ -39,8 +39,6 @@ pub(crate) const CHAPTER: Chapter = Chapter {
 };
 
 // listing: four_ways
-const EPISODES: [&str; 4] = ["  episode 1", "  episode 2", "  episode 3", "  episode 4"];
-
 type Diary = Rc<RefCell<Vec<&'static str>>>;
 
 fn boil() -> &'static str {
@@ -77,11 +75,12 @@ fn spend_an_evening(diary: &Diary) {
             water.expect("it boils")
         }
     });
-    for episode in EPISODES {
+    for episode in ["  episode 1", "  episode 2", "  episode 3"] {
         note(episode);
         thread::yield_now();
         thread::yield_now();
     }
+    note("  and so to bed");
     note(whistle.join().expect("it whistles"));
 }
 
