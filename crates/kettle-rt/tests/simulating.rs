@@ -337,3 +337,24 @@ fn what_another_thread_does_is_noted_and_does_not_wake_who_never_looks() {
     // The token was there before it was asked for.
     assert!(trace.notes().all(|(_, note)| note != Note::Foreign));
 }
+
+#[test]
+fn a_thread_with_tasks_of_its_own_simulates_as_it_runs() {
+    std::thread::spawn(|| {
+        let own = spawn(yield_now);
+        let start = std::time::Instant::now();
+        let slept = simulate(1, || {
+            let start = now();
+            spawn(|| sleep(DAY)).join().unwrap();
+            now() - start
+        });
+        assert_eq!(slept, DAY);
+        assert!(!own.is_finished(), "its own tasks stand still meanwhile");
+        own.join().unwrap();
+        assert!(start.elapsed() < DAY);
+        // In a task of it there is no simulation.
+        assert!(spawn(|| Simulation::new(1).run(|| ()).unwrap_err().is_nested()).join().unwrap());
+    })
+    .join()
+    .unwrap();
+}

@@ -181,7 +181,7 @@ impl Simulation {
             let replay = replay.clone().unwrap_or(self.conditions.seed.into());
             Failure(Box::new(Details { replay, cause, deviations: Vec::new(), trace: Trace::default() }))
         };
-        if event_loop::current().is_some() {
+        if !event_loop::is_outside() {
             return Err(failure(Cause::Nested));
         }
         let config = Config { kind: Some(Kind::Sim), conditions: self.conditions.clone(), ..Config::default() };
