@@ -33,6 +33,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::ptr::{self, NonNull};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// How many tasks are resumed before the loop looks at the clock.
@@ -219,6 +220,8 @@ impl Loop {
         if let Some(order) = &self.order {
             order.mix_timers(&mut expired);
         }
+        // Wakers are code of users: what that drops may have a timer in this list, so it runs when all have been looked at.
+        let mut wakers = Vec::new();
         for token in expired.drain(..) {
             if let Some(region) = region_of(token) {
                 if let Some(order) = &self.order {
@@ -237,7 +240,7 @@ impl Loop {
                 // SAFETY: its future takes the timer away before it goes.
                 match unsafe { alarm.as_ref() }.go_off() {
                     Some(Listener::Task(task)) => self.wake(task.woken()),
-                    Some(Listener::Waker(waker)) => waker.wake(),
+                    Some(Listener::Waker(waker)) => wakers.push(waker),
                     None => {}
                 }
                 continue;
@@ -251,6 +254,8 @@ impl Loop {
             task.set(Flags::TIMED_OUT);
             self.interrupt(task);
         }
+        drop((completions, expired));
+        wakers.into_iter().for_each(Waker::wake);
         self.take_mail();
     }
 

@@ -3,16 +3,16 @@
 
 use kettle_rt::future::{self, wait};
 use kettle_rt::{
-    Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future, timeout,
-    yield_now,
+    Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future,
+    timeout, yield_now,
 };
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -194,6 +194,31 @@ fn a_wait_inside_a_poll_takes_no_wake_up_of_the_outer_one() {
         }));
         assert_eq!((first, seen), (1, Some(2)));
         gives.join().unwrap();
+    });
+}
+
+#[test]
+fn a_waker_may_drop_what_was_due_at_the_same_time() {
+    thread_local! {
+        static OTHERS: RefCell<Vec<Pin<Box<future::Sleep>>>> = const { RefCell::new(Vec::new()) };
+    }
+    struct DropsOthers;
+    impl Wake for DropsOthers {
+        fn wake(self: Arc<Self>) {
+            drop(OTHERS.take());
+        }
+    }
+    run(|| {
+        let waker = Waker::from(Arc::new(DropsOthers));
+        let due = now() + SOON;
+        for _ in 0..4 {
+            let mut sleep = Box::pin(future::sleep_until(due));
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            OTHERS.with_borrow_mut(|others| others.push(sleep));
+        }
+        while !OTHERS.with_borrow(Vec::is_empty) {
+            sleep(SOON);
+        }
     });
 }
 
