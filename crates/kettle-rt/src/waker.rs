@@ -15,7 +15,7 @@
 use crate::event_loop::{self, Loop};
 use crate::header::{Flags, TaskRef};
 use crate::remote::{Mailbox, Remote};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -60,10 +60,14 @@ impl Poller {
         if let Some(foreign) = self.foreign.take() {
             task.with_rare(|rare| rare.foreign = Some(foreign));
         }
-        let is_woken = task.is(Flags::WOKEN) || *self.is_woken.get_mut();
+        // What is lent is lent to this poll. All else may have been meant for the poll below.
+        if mem::take(self.is_woken.get_mut()) {
+            return false;
+        }
+        let is_woken = task.is(Flags::WOKEN) || !remotes(task).all(|remote| remote.wait_for_waker());
         task.clear(Flags::WOKEN);
-        *self.is_woken.get_mut() = false;
-        !is_woken && remotes(task).all(|remote| remote.wait_for_waker())
+        self.was_woken |= is_woken;
+        !is_woken
     }
 
     /// After a wait: who wakes the task from now on finds it running.

@@ -198,6 +198,28 @@ fn a_wait_inside_a_poll_takes_no_wake_up_of_the_outer_one() {
 }
 
 #[test]
+fn a_wait_inside_a_poll_passes_on_what_it_has_heard_for_the_outer_one() {
+    run(|| {
+        let mut polls = 0;
+        wait(poll_fn(|context| {
+            polls += 1;
+            let outer = context.waker().clone();
+            let mut is_first = true;
+            // Woken by the outer one's waker alone, while it runs.
+            wait(poll_fn(|_| {
+                if !std::mem::take(&mut is_first) {
+                    return Poll::Ready(());
+                }
+                outer.wake_by_ref();
+                Poll::Pending
+            }));
+            if polls == 1 { Poll::Pending } else { Poll::Ready(()) }
+        }));
+        assert_eq!(polls, 2);
+    });
+}
+
+#[test]
 fn a_waker_may_drop_what_was_due_at_the_same_time() {
     thread_local! {
         static OTHERS: RefCell<Vec<Pin<Box<future::Sleep>>>> = const { RefCell::new(Vec::new()) };
