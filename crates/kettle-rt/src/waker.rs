@@ -57,8 +57,11 @@ impl Poller {
 
     /// After a poll that was not ready: whether the task may wait until it is woken. Otherwise it is to poll again.
     pub(crate) fn may_wait(&mut self, task: TaskRef) -> bool {
-        if let Some(foreign) = self.foreign.take() {
-            task.with_rare(|rare| rare.foreign = Some(foreign));
+        if let Some(foreign) = self.foreign.take()
+            && let Some(earlier) = task.with_rare(|rare| rare.foreign.replace(foreign))
+        {
+            // It may be in the mailbox, and the task end before that is looked at.
+            earlier.end();
         }
         // What is lent is lent to this poll. All else may have been meant for the poll below.
         if mem::take(self.is_woken.get_mut()) {
