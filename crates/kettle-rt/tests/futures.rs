@@ -1,6 +1,7 @@
 //! Futures and tasks: a task waits for a future, is one, and is waited for by one.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+use kettle_fiber::{Yielder, coroutine};
 use kettle_rt::future::{self, wait};
 use kettle_rt::{
     Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future,
@@ -217,6 +218,47 @@ fn a_wait_inside_a_poll_passes_on_what_it_has_heard_for_the_outer_one() {
         }));
         assert_eq!(polls, 2);
     });
+}
+
+/// A coroutine that has begun to wait for a future, whose first poll yields out of it, and whose second one is ready.
+fn half_polled() -> impl Iterator<Item = u8> {
+    coroutine(|y: &mut Yielder<u8>| {
+        let mut polls = 0;
+        wait(poll_fn(|context| {
+            polls += 1;
+            y.yield_(polls);
+            // By another task, or by none.
+            drop(context.waker().clone());
+            if polls == 1 { Poll::Pending } else { Poll::Ready(()) }
+        }));
+    })
+}
+
+#[test]
+fn a_coroutine_may_take_a_wait_to_another_task_in_the_middle_of_a_poll() {
+    let half = run(|| {
+        // The first task has ended when the other one goes on, or waits for it.
+        let mut ended = spawn(|| {
+            let mut half = half_polled();
+            assert_eq!(half.next(), Some(1));
+            half
+        })
+        .join()
+        .unwrap();
+        spawn(move || assert_eq!((ended.next(), ended.next()), (Some(2), None))).join().unwrap();
+        let mut waits = half_polled();
+        assert_eq!(waits.next(), Some(1));
+        spawn(move || assert_eq!((waits.next(), waits.next()), (Some(2), None))).join().unwrap();
+        let mut dropped = half_polled();
+        assert_eq!(dropped.next(), Some(1));
+        spawn(move || drop(dropped)).join().unwrap();
+        let mut half = half_polled();
+        assert_eq!(half.next(), Some(1));
+        half
+    });
+    // Its loop has gone.
+    let mut half = half;
+    assert_eq!((half.next(), half.next()), (Some(2), None));
 }
 
 #[test]
