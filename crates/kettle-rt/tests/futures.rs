@@ -4,7 +4,7 @@
 use kettle_fiber::{Yielder, coroutine};
 use kettle_rt::future::{self, wait};
 use kettle_rt::{
-    Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future,
+    Builder, Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future,
     timeout, yield_now,
 };
 use std::cell::{Cell, RefCell};
@@ -283,6 +283,33 @@ fn a_waker_may_drop_what_was_due_at_the_same_time() {
         while !OTHERS.with_borrow(Vec::is_empty) {
             sleep(SOON);
         }
+    });
+}
+
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_takes_nothing_from_the_task() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                std::panic::resume_unwind(Box::new("a waker has gone"));
+            }
+        }
+    }
+    run(|| {
+        let mut handle = Builder::new().name("kettle".into()).spawn(yield_now).unwrap();
+        let waker = Waker::from(Arc::new(Panics));
+        assert!(Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            _ = Pin::new(&mut handle).poll(&mut Context::from_waker(Waker::noop()));
+        }));
+        assert!(polled.is_err());
+        assert_eq!(handle.thread().name(), Some("kettle"));
+        handle.join().unwrap();
     });
 }
 
