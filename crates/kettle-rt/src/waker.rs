@@ -116,7 +116,8 @@ pub(crate) fn remote_of(task: TaskRef) -> Arc<Remote> {
         Some(remote) => Arc::clone(remote),
         None => {
             // One that has ended needs no way back: its loop may have gone.
-            let home = event_loop::current().filter(|_| !task.has_ended());
+            // And one of the thread's own loop may be named while another one runs.
+            let home = event_loop::current().filter(|_| !task.has_ended()).and_then(|current| current.home(task));
             let home = home.map(|event_loop| (Arc::clone(event_loop.mailbox()), task.header().as_ptr().cast()));
             let remote = Remote::new(home, rare.name.clone());
             Arc::clone(rare.remote.insert(remote))
