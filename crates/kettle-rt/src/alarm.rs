@@ -39,6 +39,10 @@ impl Kept {
         Self(task)
     }
 
+    pub(crate) fn task(&self) -> TaskRef {
+        self.0
+    }
+
     /// The task, which a future that it polls wakes.
     pub(crate) fn woken(&self) -> TaskRef {
         self.0.set(Flags::WOKEN);

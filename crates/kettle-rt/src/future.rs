@@ -11,6 +11,7 @@ use crate::event_loop::{self, Loop};
 use crate::header::{State, TaskRef, Wait};
 use crate::join::{Builder, JoinHandle, expect, spawn};
 use crate::outside;
+use crate::remote::Mailbox;
 use crate::scope::{Scope, ScopedJoinHandle};
 use crate::task;
 use crate::tokens::alarm_token;
@@ -56,40 +57,67 @@ use std::time::{Duration, Instant};
 /// A task that is cancelled is unwound here, which drops the future. Where panics abort it goes on waiting.
 #[track_caller]
 pub fn wait<F: IntoFuture>(future: F) -> F::Output {
-    let future = pin!(future.into_future());
-    // Outside of `run` the thread becomes a task, if it can.
-    _ = outside::event_loop();
-    match event_loop::task() {
-        Some((event_loop, task)) => wait_in_task(event_loop, task, future),
-        None => {
+    let mut future = pin!(future.into_future());
+    loop {
+        // Outside of `run` the thread becomes a task, if it can.
+        _ = outside::event_loop();
+        // Asked each time: a coroutine that yields in the middle of a poll may take it to another task.
+        let Some((event_loop, task)) = event_loop::task() else {
             assert!(
                 thread::panicking() || event_loop::current().is_none(),
                 "wait for a future inside of one: await it"
             );
-            block_on(future)
+            return block_on(future);
+        };
+        check(task);
+        if let Some(output) = wait_in_task(Polls::new(event_loop, task), future.as_mut()) {
+            return output;
         }
     }
 }
 
-fn wait_in_task<F: Future>(event_loop: &Loop, task: TaskRef, mut future: Pin<&mut F>) -> F::Output {
-    struct Polls(Poller, TaskRef);
-    impl Drop for Polls {
-        fn drop(&mut self) {
-            self.0.end(self.1);
+/// The polls of one wait, by one task. Its block and the mailbox of its loop stay, for the waker that is lent: the task may
+/// have ended when a coroutine goes on with a poll, or is dropped in one.
+struct Polls {
+    poller: Poller,
+    task: Kept,
+    _mailbox: Arc<Mailbox>,
+}
+
+impl Polls {
+    fn new(event_loop: &Loop, task: TaskRef) -> Self {
+        let poller = Poller::new(event_loop, task);
+        Self { poller, task: Kept::new(task), _mailbox: Arc::clone(event_loop.mailbox()) }
+    }
+}
+
+impl Drop for Polls {
+    fn drop(&mut self) {
+        let task = self.task.task();
+        if event_loop::current().and_then(Loop::current_task) == Some(task) {
+            self.poller.end(task);
+        } else if let Some(event_loop) = outside::loop_of(task) {
+            // It waits for something else, or has ended. What has woken it may have been meant for a poll below.
+            event_loop.wake(self.task.woken());
         }
     }
-    check(task);
-    let mut polls = Polls(Poller::new(event_loop, task), task);
+}
+
+/// Polls a future until it is ready. Gives none if a coroutine has taken it from this task in the middle of a poll, or to
+/// where this one unwinds.
+fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<F::Output> {
     loop {
-        if let Poll::Ready(output) = polls.0.with_context(|context| future.as_mut().poll(context)) {
-            return output;
+        if let Poll::Ready(output) = polls.poller.with_context(|context| future.as_mut().poll(context)) {
+            return Some(output);
         }
-        if polls.0.may_wait(task) {
+        let task = polls.task.task();
+        let (event_loop, _) = event_loop::task().filter(|&(_, current)| current == task)?;
+        if polls.poller.may_wait(task) {
             event_loop.suspend(task, State::Waiting(Wait::Future));
         } else {
             event_loop.yield_now(task);
         }
-        polls.0.stop_waiting(task);
+        polls.poller.stop_waiting(task);
         check(task);
     }
 }

@@ -54,6 +54,17 @@ pub(crate) struct Inner<E> {
 /// What spawners have of a group: its address, until it has ended.
 pub(crate) struct Door<E>(Cell<Option<NonNull<Inner<E>>>>);
 
+/// Closes a group's door when it is dropped, if it has one by then.
+struct Closes<'a, E>(&'a OnceCell<Rc<Door<E>>>);
+
+impl<E> Drop for Closes<'_, E> {
+    fn drop(&mut self) {
+        if let Some(door) = self.0.get() {
+            door.0.set(None);
+        }
+    }
+}
+
 /// Runs a function that may spawn tasks which borrow from around it, and waits for all of them. If one of them fails, the others
 /// are cancelled, and so is the function. A checkpoint.
 ///
@@ -142,11 +153,10 @@ impl<E> Inner<E> {
 
     /// Waits for all tasks, and puts together what became of them and of the function.
     fn end<R>(&self, result: Result<R, Cancelled>) -> Result<R, GroupError<E>> {
+        // Nothing runs between the end of the last task and this; and in a forked child the wait panics.
+        let closes = Closes(&self.door);
         wait_for_members(&self.region);
-        // Nothing runs between that and this.
-        if let Some(door) = self.door.get() {
-            door.0.set(None);
-        }
+        drop(closes);
         leave(&self.region);
         let errors = self.errors.take();
         let mut panics = self.panics.take();

@@ -229,11 +229,10 @@ impl<T> Future for JoinHandle<T> {
         if self.task.has_ended() {
             return Poll::Ready(self.take_result());
         }
-        let waker = context.waker();
-        self.task.with_rare(|rare| match &mut rare.waker {
-            Some(known) => known.clone_from(waker),
-            None => rare.waker = Some(waker.clone()),
-        });
+        let waker = context.waker().clone();
+        // Dropped when it has been put back what few tasks have: a waker's end is code of a user.
+        let earlier = self.task.with_rare(|rare| rare.waker.replace(waker));
+        drop(earlier);
         Poll::Pending
     }
 }

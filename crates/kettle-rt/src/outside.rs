@@ -106,6 +106,11 @@ impl Drop for Own {
         let event_loop = self.event_loop.replace(ptr::null_mut());
         // SAFETY: made by a box. References to it are those of calls that have returned: this is the thread's end.
         let event_loop = unsafe { Box::from_raw(event_loop) };
+        if event_loop.is_copy.get() {
+            // In a forked child: it is the parent's, and stands still.
+            Box::leak(event_loop);
+            return;
+        }
         if event_loop.end_outside(thread) {
             drop(event_loop);
         } else {

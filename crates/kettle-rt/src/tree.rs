@@ -70,7 +70,9 @@ pub fn tree() -> Tree {
     let mut children: HashMap<_, Vec<TaskRef>> = HashMap::new();
     // The first ones first.
     for task in tasks.into_iter().rev() {
-        children.entry(parent_of(task).map(TaskRef::header)).or_default().push(task);
+        // One of another loop of the thread is not in here.
+        let parent = parent_of(task).filter(|&parent| event_loop::current().is_some_and(|current| current.has(parent)));
+        children.entry(parent.map(TaskRef::header)).or_default().push(task);
     }
     let mut found = Vec::new();
     // The last one is next.

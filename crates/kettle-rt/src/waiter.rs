@@ -178,7 +178,7 @@ impl Waiter {
                 Some(event_loop) if Arc::as_ptr(event_loop.mailbox()) == *mailbox => event_loop.deliver(slot),
                 // SAFETY: 1. the slot: who waits goes on only when the letter has been delivered. 2. It is the mailbox of its
                 // task's loop.
-                _ => unsafe { send(slot, *mailbox) },
+                _ => unsafe { send(NonNull::from(slot), *mailbox) },
             },
             Home::Thread { thread, is_notified } => {
                 // Who waits may go on, and the waiter go, as soon as it is notified.
@@ -190,19 +190,19 @@ impl Waiter {
     }
 }
 
-/// Puts a letter into a mailbox.
+/// Puts a letter into a mailbox. The slot, a pointer for that reason, may be gone when this returns.
 ///
 /// # Safety
 ///
 /// 1. The slot is there until the letter has been delivered. 2. The mailbox is that of its task's loop, and is there.
 #[cold]
-unsafe fn send(slot: &Slot, mailbox: *const Mailbox) {
+unsafe fn send(slot: NonNull<Slot>, mailbox: *const Mailbox) {
     // SAFETY: made from an `Arc`; the loop has one, as long as the letter has not been delivered.
     unsafe { Arc::increment_strong_count(mailbox) };
     // SAFETY: the count is the one that was just added.
     let mailbox = unsafe { Arc::from_raw(mailbox) };
     // SAFETY: by the obligation.
-    let letter = unsafe { Slot::letter(NonNull::from(slot)) };
+    let letter = unsafe { Slot::letter(slot) };
     mailbox.put(Message::Deliver(letter));
 }
 

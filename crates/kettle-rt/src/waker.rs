@@ -15,7 +15,7 @@
 use crate::event_loop::{self, Loop};
 use crate::header::{Flags, TaskRef};
 use crate::remote::{Mailbox, Remote};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -60,13 +60,17 @@ impl Poller {
         if let Some(foreign) = self.foreign.take()
             && let Some(earlier) = task.with_rare(|rare| rare.foreign.replace(foreign))
         {
-            // Nobody tells it of the task's end any more.
+            // Nobody tells it of the task's end any more, and it may be in the mailbox.
             earlier.end();
         }
-        let is_woken = task.is(Flags::WOKEN) || *self.is_woken.get_mut();
+        // What is lent is lent to this poll. All else may have been meant for the poll below.
+        if mem::take(self.is_woken.get_mut()) {
+            return false;
+        }
+        let is_woken = task.is(Flags::WOKEN) || !all_remotes(task, Remote::wait_for_waker);
         task.clear(Flags::WOKEN);
-        *self.is_woken.get_mut() = false;
-        !is_woken && all_remotes(task, Remote::wait_for_waker)
+        self.was_woken |= is_woken;
+        !is_woken
     }
 
     /// After a wait: who wakes the task from now on finds it running.
@@ -121,7 +125,8 @@ pub(crate) fn remote_of(task: TaskRef) -> Arc<Remote> {
         Some(remote) => Arc::clone(remote),
         None => {
             // One that has ended needs no way back: its loop may have gone.
-            let home = event_loop::current().filter(|_| !task.has_ended());
+            // And one of the thread's own loop may be named while another one runs.
+            let home = event_loop::current().filter(|_| !task.has_ended()).and_then(|current| current.home(task));
             let home = home.map(|event_loop| (Arc::clone(event_loop.mailbox()), task.header().as_ptr().cast()));
             let remote = Remote::new(home, rare.name.clone());
             Arc::clone(rare.remote.insert(remote))

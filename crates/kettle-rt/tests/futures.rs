@@ -1,11 +1,12 @@
 //! Futures and tasks: a task waits for a future, is one, and is waited for by one.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+use kettle_fiber::{Yielder, coroutine};
 use kettle_rt::future::{self, wait};
 use kettle_rt::testing::Clock;
 use kettle_rt::{
-    Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future, timeout,
-    yield_now,
+    Builder, Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future,
+    timeout, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
@@ -259,6 +260,121 @@ fn a_wait_inside_a_poll_takes_no_wake_up_of_the_outer_one() {
         }));
         assert_eq!((first, seen), (1, Some(2)));
         gives.join().unwrap();
+    });
+}
+
+#[test]
+fn a_wait_inside_a_poll_passes_on_what_it_has_heard_for_the_outer_one() {
+    run(|| {
+        let mut polls = 0;
+        wait(poll_fn(|context| {
+            polls += 1;
+            let outer = context.waker().clone();
+            let mut is_first = true;
+            // Woken by the outer one's waker alone, while it runs.
+            wait(poll_fn(|_| {
+                if !std::mem::take(&mut is_first) {
+                    return Poll::Ready(());
+                }
+                outer.wake_by_ref();
+                Poll::Pending
+            }));
+            if polls == 1 { Poll::Pending } else { Poll::Ready(()) }
+        }));
+        assert_eq!(polls, 2);
+    });
+}
+
+/// A coroutine that has begun to wait for a future, whose first poll yields out of it, and whose second one is ready.
+fn half_polled() -> impl Iterator<Item = u8> {
+    coroutine(|y: &mut Yielder<u8>| {
+        let mut polls = 0;
+        wait(poll_fn(|context| {
+            polls += 1;
+            y.yield_(polls);
+            // By another task, or by none.
+            drop(context.waker().clone());
+            if polls == 1 { Poll::Pending } else { Poll::Ready(()) }
+        }));
+    })
+}
+
+#[test]
+fn a_coroutine_may_take_a_wait_to_another_task_in_the_middle_of_a_poll() {
+    let half = run(|| {
+        // The first task has ended when the other one goes on, or waits for it.
+        let mut ended = spawn(|| {
+            let mut half = half_polled();
+            assert_eq!(half.next(), Some(1));
+            half
+        })
+        .join()
+        .unwrap();
+        spawn(move || assert_eq!((ended.next(), ended.next()), (Some(2), None))).join().unwrap();
+        let mut waits = half_polled();
+        assert_eq!(waits.next(), Some(1));
+        spawn(move || assert_eq!((waits.next(), waits.next()), (Some(2), None))).join().unwrap();
+        let mut dropped = half_polled();
+        assert_eq!(dropped.next(), Some(1));
+        spawn(move || drop(dropped)).join().unwrap();
+        let mut half = half_polled();
+        assert_eq!(half.next(), Some(1));
+        half
+    });
+    // Its loop has gone.
+    let mut half = half;
+    assert_eq!((half.next(), half.next()), (Some(2), None));
+}
+
+#[test]
+fn a_waker_may_drop_what_was_due_at_the_same_time() {
+    thread_local! {
+        static OTHERS: RefCell<Vec<Pin<Box<future::Sleep>>>> = const { RefCell::new(Vec::new()) };
+    }
+    struct DropsOthers;
+    impl Wake for DropsOthers {
+        fn wake(self: Arc<Self>) {
+            drop(OTHERS.take());
+        }
+    }
+    run(|| {
+        let waker = Waker::from(Arc::new(DropsOthers));
+        let due = now() + SOON;
+        for _ in 0..4 {
+            let mut sleep = Box::pin(future::sleep_until(due));
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            OTHERS.with_borrow_mut(|others| others.push(sleep));
+        }
+        while !OTHERS.with_borrow(Vec::is_empty) {
+            sleep(SOON);
+        }
+    });
+}
+
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_takes_nothing_from_the_task() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                std::panic::resume_unwind(Box::new("a waker has gone"));
+            }
+        }
+    }
+    run(|| {
+        let mut handle = Builder::new().name("kettle".into()).spawn(yield_now).unwrap();
+        let waker = Waker::from(Arc::new(Panics));
+        assert!(Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            _ = Pin::new(&mut handle).poll(&mut Context::from_waker(Waker::noop()));
+        }));
+        assert!(polled.is_err());
+        assert_eq!(handle.thread().name(), Some("kettle"));
+        handle.join().unwrap();
     });
 }
 

@@ -257,3 +257,40 @@ fn a_thread_is_in_the_tree_as_what_it_is() {
         });
     });
 }
+
+#[test]
+fn a_task_of_the_thread_that_was_named_inside_of_run_is_unparked_where_it_belongs() {
+    alone(|| {
+        let parks = spawn(|| {
+            park();
+            "unparked"
+        });
+        let mut event_loop = EventLoop::new().unwrap();
+        let named = event_loop.run(|| parks.thread().clone());
+        // It parks.
+        yield_now();
+        // It has to wait for its own loop's turn.
+        event_loop.run(|| {
+            named.unpark();
+            yield_now();
+            assert!(!parks.is_finished());
+        });
+        assert_eq!(parks.join().unwrap(), "unparked");
+    });
+}
+
+#[test]
+fn a_tree_shows_the_tasks_of_its_loop_whose_parents_are_of_another() {
+    alone(|| {
+        let thread = current().id();
+        scope(|s| {
+            EventLoop::new().unwrap().run(|| {
+                let task = s.spawn(park);
+                yield_now();
+                let tree = tree();
+                assert_eq!(tree.get(task.thread().id()).unwrap().parent(), Some(thread));
+                task.thread().unpark();
+            });
+        });
+    });
+}

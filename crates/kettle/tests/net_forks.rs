@@ -122,6 +122,16 @@ fn children_that_end_or_become_another_program_leave_the_parent_alone() {
 }
 
 #[test]
+fn a_child_of_a_thread_that_is_outside_of_run_exits_as_it_says() {
+    alone("a_child_of_a_thread_that_is_outside_of_run_exits_as_it_says", || {
+        // The thread has a loop of its own, and leaves a task behind.
+        thread::spawn(thread::park);
+        thread::yield_now();
+        assert_eq!(end_of(fork(|| std::process::exit(7))), End::Exit(7));
+    });
+}
+
+#[test]
 fn in_a_child_calls_block_as_outside_of_tasks() {
     alone("in_a_child_calls_block_as_outside_of_tasks", || {
         kettle::run(|| {

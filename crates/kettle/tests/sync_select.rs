@@ -287,6 +287,33 @@ fn an_arm_that_was_done_before_a_cancellation_is_chosen() {
 }
 
 #[test]
+fn readiness_is_an_arm_outside_of_run_as_well() {
+    let (mut near, far) = UnixStream::pair().unwrap();
+    // A thread that has no loop yet.
+    let waits = std::thread::spawn(move || {
+        select! { _ = arms::readable(&far) => {} }
+    });
+    near.write_all(b"tea").unwrap();
+    waits.join().unwrap();
+    let (_near, far) = UnixStream::pair().unwrap();
+    let times_out = std::thread::spawn(move || {
+        select! {
+            _ = arms::readable(&far) => "readable",
+            _ = arms::after(Duration::from_millis(1)) => "late",
+        }
+    });
+    assert_eq!(times_out.join().unwrap(), "late");
+    let (near, far) = UnixStream::pair().unwrap();
+    std::thread::spawn(move || {
+        let ends = thread::spawn(move || drop(near));
+        select! { _ = arms::readable(&far) => {} }
+        ends.join().unwrap();
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
 fn nobody_sends_to_itself() {
     kettle::run(|| {
         let (sender, receiver) = channel::bounded(0);

@@ -11,6 +11,7 @@ use crate::sync::channel::model::{Waiter, Woken};
 use crate::sync::channel::waiting::{Entry, Race};
 use kettle_rt::driver::Op;
 use kettle_rt::{JoinHandle, Outcome, operate, pass, raise_if_cancelled, shield, spawn};
+use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -150,24 +151,36 @@ impl Drop for Pollers {
 }
 
 /// `wait_once`, with a task for each descriptor.
+///
+/// # Panics
+///
+/// Where no task can be suspended: those tasks would not run.
 fn wait_polling(arms: &mut [(usize, &mut dyn Arm)]) -> Result<Option<usize>, Cancelled> {
-    let waiter = Waiter::new();
-    let race = Rc::new(Race::new());
+    let race = Rc::new((Race::new(), Cell::new(None::<NonNull<Waiter>>)));
     let mut pollers = Pollers(Vec::new());
     for (place, (_, arm)) in arms.iter().enumerate() {
         if let Some((fd, interest)) = arm.descriptor() {
-            let (fd, waiter, race) = (fd.as_raw_fd(), NonNull::from(&waiter), Rc::clone(&race));
+            let (fd, race) = (fd.as_raw_fd(), Rc::clone(&race));
             pollers.0.push(spawn(move || {
                 // SAFETY: a poll points to nothing.
                 let polled = unsafe { operate(Op::Poll { fd, interest }, None) };
+                let (race, waiter) = &*race;
                 if matches!(polled, Outcome::Done(_)) && race.decide(place) {
+                    let waiter = waiter.get().expect("invariant: it is there before this runs");
                     // SAFETY: 1. a race is decided once. 2. Whoever has lost it waits for this.
                     unsafe { Waiter::notify(waiter) };
                 }
             }));
         }
     }
-    let result = wait_once(arms, &waiter, &race);
+    // Not before: outside of `run` it is by these tasks that the thread becomes one.
+    let waiter = Waiter::new();
+    assert!(
+        !waiter.blocks_thread(),
+        "select a descriptor where nothing can wait for it: inside of a future, or in a destructor that runs by unwinding"
+    );
+    race.1.set(Some(NonNull::from(&waiter)));
+    let result = wait_once(arms, &waiter, &race.0);
     pollers.end();
     result
 }
