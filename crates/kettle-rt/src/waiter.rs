@@ -105,7 +105,7 @@ impl Waiter {
     pub fn wait_unless(&self, deadline: Option<Instant>, is_over: impl Fn() -> bool) -> Option<Woken> {
         Some(match &self.home {
             Home::Task { slot, .. } => {
-                let (event_loop, task) = self.task(slot);
+                let (_, task) = self.task(slot);
                 while !slot.is_delivered() {
                     if wait::hears_cancellation(task) {
                         return Some(Woken::Cancelled);
@@ -113,6 +113,8 @@ impl Waiter {
                     if is_over() {
                         return None;
                     }
+                    // A coroutine may have yielded in there, and gone on in another task.
+                    let (event_loop, _) = self.task(slot);
                     if wait::until(event_loop, task, Wait::Notice, deadline) && !slot.is_delivered() {
                         return Some(Woken::TimedOut);
                     }
