@@ -227,11 +227,17 @@ impl<T> Future for JoinHandle<T> {
         if self.task.has_ended() {
             return Poll::Ready(self.take_result());
         }
-        let waker = context.waker();
-        self.task.with_rare(|rare| match &mut rare.waker {
-            Some(known) => known.clone_from(waker),
-            None => rare.waker = Some(waker.clone()),
-        });
+        // Cloned and dropped while nothing is being changed: both may look at the task, which may be the one that polls.
+        let known = self.task.with_rare(|rare| rare.waker.take());
+        let waker = match known {
+            Some(known) if known.will_wake(context.waker()) => known,
+            known => {
+                let waker = context.waker().clone();
+                drop(known);
+                waker
+            }
+        };
+        self.task.with_rare(|rare| rare.waker = Some(waker));
         Poll::Pending
     }
 }
