@@ -229,8 +229,16 @@ impl<T> Future for JoinHandle<T> {
         if self.task.has_ended() {
             return Poll::Ready(self.take_result());
         }
-        let waker = context.waker().clone();
-        // Dropped when it has been put back what few tasks have: a waker's end is code of a user.
+        // Cloned and dropped while nothing is being changed: both may look at the task, which may be the one that polls.
+        let known = self.task.with_rare(|rare| rare.waker.take());
+        let waker = match known {
+            Some(known) if known.will_wake(context.waker()) => known,
+            known => {
+                let waker = context.waker().clone();
+                drop(known);
+                waker
+            }
+        };
         let earlier = self.task.with_rare(|rare| rare.waker.replace(waker));
         drop(earlier);
         Poll::Pending

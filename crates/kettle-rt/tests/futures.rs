@@ -5,8 +5,8 @@ use kettle_fiber::{Yielder, coroutine};
 use kettle_rt::future::{self, wait};
 use kettle_rt::testing::Clock;
 use kettle_rt::{
-    Builder, Cancelled, EventLoop, Reason, cancel_scope, in_fiber, now, park, scope, sleep, spawn, spawn_future,
-    timeout, yield_now,
+    Builder, Cancelled, EventLoop, JoinHandle, Reason, Thread, cancel_scope, current, in_fiber, now, park, scope,
+    sleep, spawn, spawn_future, timeout, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
@@ -664,5 +664,38 @@ fn a_waker_may_drop_futures_whose_time_has_come_too() {
         sleep(2 * SOON);
         assert!(SECOND.with_borrow(|second| second.as_ref().unwrap().is_none()));
         assert_eq!(Arc::strong_count(&waker), 1, "its waker went once");
+    });
+}
+
+#[test]
+fn a_waker_that_a_handle_lets_go_may_look_at_the_task() {
+    struct Looks;
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            SEEN.set(Some(current()));
+        }
+    }
+    thread_local! {
+        static SEEN: Cell<Option<Thread>> = const { Cell::new(None) };
+    }
+    run(|| {
+        let own: Rc<RefCell<Option<JoinHandle<()>>>> = Rc::default();
+        let is_found = Rc::new(Cell::new(false));
+        let task = spawn({
+            let (own, is_found) = (Rc::clone(&own), Rc::clone(&is_found));
+            move || {
+                let mut handle = own.take().unwrap();
+                let mut poll = |waker: &Waker| Pin::new(&mut handle).poll(&mut Context::from_waker(waker)).is_pending();
+                assert!(poll(&Waker::from(Arc::new(Looks))));
+                assert!(poll(Waker::noop()));
+                is_found.set(SEEN.take().unwrap().id() == current().id());
+            }
+        });
+        own.replace(Some(task));
+        yield_now();
+        assert!(is_found.get());
     });
 }

@@ -185,5 +185,10 @@ macro_rules! select {
     (@otherwise ()) => { ::core::unreachable!("an arm was chosen") };
     (@otherwise ($default:expr)) => { $default };
 
+    // Otherwise the last rule would take it, for ever.
+    (@arms $($rest:tt)*) => {
+        ::core::compile_error!("write each line of `select!` as `pattern = arm => what is done`, and `default => …` last")
+    };
+
     ($($arms:tt)+) => { $crate::select!(@arms (Fair) () (0) $($arms)+) };
 }
