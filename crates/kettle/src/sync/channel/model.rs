@@ -30,6 +30,11 @@ mod checked {
             Self { thread: thread::current(), is_notified: AtomicBool::new(false) }
         }
 
+        /// Those of a model stand for tasks.
+        pub(crate) fn blocks_thread(&self) -> bool {
+            false
+        }
+
         pub(crate) fn wait(&self, deadline: Option<Instant>) -> Woken {
             self.wait_unless(deadline, || false).unwrap_or(Woken::Notified)
         }
