@@ -97,6 +97,8 @@ fn run_television(out: &Output) -> Outcome {
 
 // listing: ten_thousand
 fn answer(mut client: TcpStream) -> io::Result<()> {
+    // The word of a peer that has gone may be lost on the way.
+    client.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut cup = [0; 64];
     loop {
         match client.read(&mut cup)? {
