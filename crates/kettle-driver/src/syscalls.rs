@@ -110,7 +110,7 @@ fn timespec(duration: Duration) -> libc::timespec {
     time
 }
 
-/// What of `events` (and errors, hang-ups) a descriptor is ready for now: the `revents` of `poll`.
+/// What of `events` (and errors, hang-ups) a descriptor is ready for, without waiting: the `revents` of `poll`.
 pub(crate) fn poll(fd: RawFd, events: i16) -> Result<i16, i32> {
     let mut polled = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one `pollfd`, a variable.

@@ -6,7 +6,7 @@
 //! The unsafe code of this module is letting go of tasks.
 
 use crate::cancelled::Reason;
-use crate::event_loop::{Loop, refuse_to_go_on};
+use crate::event_loop::{Loop, home_of, refuse_to_go_on};
 use crate::header::{Flags, Region, State, TaskRef};
 use crate::region;
 
@@ -59,7 +59,7 @@ impl Loop {
 
     pub(crate) fn give_turn(&self, region: &Region, task: TaskRef) {
         region::release_turn(region, task);
-        if let Some(home) = self.home(task) {
+        if let Some(home) = home_of(task) {
             home.ready.borrow_mut().push_back(task);
         }
     }

@@ -32,7 +32,7 @@ impl CancelScope {
     /// Sets when it is cancelled, instead of when it was set before. A time that has passed cancels at once.
     pub fn set_deadline(&self, deadline: Option<Instant>) {
         let deadline = deadline.map(time::Instant::from);
-        let Some(event_loop) = self.region.task.get().and_then(outside::loop_of) else { return };
+        let Some(event_loop) = self.region.task.get().and_then(event_loop::home_of) else { return };
         if deadline.is_some_and(|deadline| deadline <= event_loop.now()) {
             self.cancel_for(Reason::Deadline);
         } else {
@@ -46,7 +46,7 @@ impl CancelScope {
     }
 
     fn cancel_for(&self, reason: Reason) {
-        if let Some(event_loop) = self.region.task.get().and_then(outside::loop_of).or_else(event_loop::current) {
+        if let Some(event_loop) = self.region.task.get().and_then(event_loop::home_of).or_else(event_loop::current) {
             event_loop.cancel_region(&self.region, reason);
         }
     }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::cancelled::Reason;
-use crate::event_loop::Loop;
+use crate::event_loop::{self, Loop};
 use crate::header::{Flags, Region, State, TaskRef};
 use crate::region;
 
@@ -43,7 +43,7 @@ impl Loop {
     /// Wakes tasks that have just been cancelled.
     fn interrupt_all(&self, tasks: Vec<TaskRef>) {
         for task in tasks {
-            if let Some(home) = self.home(task) {
+            if let Some(home) = event_loop::home_of(task) {
                 home.interrupt_unless_shielded(task);
             }
         }

@@ -11,9 +11,11 @@
 //!
 //! The unsafe code of this module is that of an allocator.
 
+use crate::remote::Mailbox;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 /// The sizes of blocks.
 const SIZES: [usize; 4] = [128, 192, 512, 2048];
@@ -55,6 +57,8 @@ pub(crate) struct Cells {
     live: Cell<usize>,
     /// Whether the event loop has gone: who gives the last block back frees all of it.
     orphaned: Cell<bool>,
+    /// The loop's, which stays as long as a block does: a waker may be lent by a task whose loop has gone.
+    _mailbox: Arc<Mailbox>,
 }
 
 /// What a page begins with, in the place of its first block.
@@ -112,13 +116,14 @@ const FEW: usize = 32;
 
 impl Cells {
     /// Makes the blocks of an event loop, which lets go of them by [`release`](Self::release).
-    pub(crate) fn new() -> NonNull<Self> {
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> NonNull<Self> {
         let cells = Self {
             free: [const { Cell::new(ptr::null_mut()) }; SIZES.len()],
             fresh: [const { Cell::new(Fresh { next: ptr::null_mut(), left: 0 }) }; SIZES.len()],
             chunks: RefCell::default(),
             live: Cell::new(0),
             orphaned: Cell::new(false),
+            _mailbox: mailbox,
         };
         NonNull::from(Box::leak(Box::new(cells)))
     }

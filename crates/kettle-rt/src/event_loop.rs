@@ -1,11 +1,8 @@
-//! Owns the run loop: which task runs, what wakes it, how it all ends.
+//! Owns the run loop: which task runs, and what wakes it.
 //!
 //! A loop belongs to its thread, and only that thread has references to it; all in it is in cells that are borrowed for a
 //! moment, never across a switch. The one that runs is the thread's *current* loop, and the task that it has resumed the
 //! current task.
-//!
-//! A forked child has no current loop. What it has of its parent's, tasks included, is a copy that stands still: the one
-//! that has forked runs on as a thread without a loop, and must not come back.
 //!
 //! The unsafe code of this module is switching to tasks, and reading as references the pointers that stand for tasks
 //! meanwhile: those in the queue, and the driver's tokens.
@@ -13,7 +10,7 @@
 mod parts;
 
 pub(crate) use self::parts::{
-    AbortOnUnwind, CURRENT, Loop, current, entry, is_outside, is_time_virtual, refuse_to_go_on, task,
+    AbortOnUnwind, CURRENT, Loop, current, entry, here, home_of, is_outside, is_time_virtual, refuse_to_go_on, task,
 };
 pub use self::parts::{choose, now};
 
@@ -56,18 +53,6 @@ const LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl Loop {
     // --- the run loop ---
-
-    /// The loop of a task which has not ended: a region may have tasks of the thread's own loop and of the one that runs inside.
-    /// Those of a forked child's parent have none.
-    pub(crate) fn home(&self, task: TaskRef) -> Option<&Loop> {
-        if self.has(task) {
-            return Some(self);
-        }
-        let inside = current()?;
-        // SAFETY: a loop runs inside of another one as long as that is there.
-        let own = unsafe { inside.own.get().as_ref() };
-        [Some(inside), own].into_iter().flatten().find(|home| home.has(task))
-    }
 
     /// Runs the others until it is the turn of the thread's own task, whose stack this is.
     #[cold]

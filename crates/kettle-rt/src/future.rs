@@ -11,7 +11,6 @@ use crate::event_loop::{self, Loop};
 use crate::header::{State, TaskRef, Wait};
 use crate::join::{Builder, JoinHandle, expect, spawn};
 use crate::outside;
-use crate::remote::Mailbox;
 use crate::scope::{Scope, ScopedJoinHandle};
 use crate::task;
 use crate::tokens::alarm_token;
@@ -76,18 +75,17 @@ pub fn wait<F: IntoFuture>(future: F) -> F::Output {
     }
 }
 
-/// The polls of one wait, by one task. Its block and the mailbox of its loop stay, for the waker that is lent: the task may
-/// have ended when a coroutine goes on with a poll, or is dropped in one.
+/// The polls of one wait, by one task. Its block stays, and with that the mailbox of its loop, for the waker that is lent: the
+/// task may have ended when a coroutine goes on with a poll, or is dropped in one.
 struct Polls {
     poller: Poller,
     task: Kept,
-    _mailbox: Arc<Mailbox>,
 }
 
 impl Polls {
     fn new(event_loop: &Loop, task: TaskRef) -> Self {
         let poller = Poller::new(event_loop, task);
-        Self { poller, task: Kept::new(task), _mailbox: Arc::clone(event_loop.mailbox()) }
+        Self { poller, task: Kept::new(task) }
     }
 }
 
@@ -96,7 +94,7 @@ impl Drop for Polls {
         let task = self.task.task();
         if event_loop::current().and_then(Loop::current_task) == Some(task) {
             self.poller.end(task);
-        } else if let Some(event_loop) = outside::loop_of(task) {
+        } else if let Some(event_loop) = event_loop::home_of(task) {
             // It waits for something else, or has ended. What has woken it may have been meant for a poll below.
             event_loop.wake(self.task.woken());
         }

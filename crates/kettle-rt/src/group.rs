@@ -214,7 +214,7 @@ impl<E> Inner<E> {
     }
 
     fn cancel(&self, reason: Reason) {
-        if let Some(event_loop) = self.region.task.get().and_then(outside::loop_of).or_else(event_loop::current) {
+        if let Some(event_loop) = self.region.task.get().and_then(event_loop::home_of).or_else(event_loop::current) {
             event_loop.cancel_region(&self.region, reason);
         }
     }

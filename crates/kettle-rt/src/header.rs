@@ -1,9 +1,10 @@
 //! Owns the header of a task: what the scheduler knows of it, in one or two cache lines away from its stack.
 //!
 //! It begins with the switch's link, and lies at the beginning of a block of `cells`; the task's function follows it, and
-//! later its result. A [`TaskRef`] is a plain pointer to it, and these have one each, or count for each: the loop, from
-//! when the task is made until it has ended; every handle; a queue for turns. With the last of them the block goes back. Whoever else has
-//! one (the ready queue, the driver by a token, a timer, who waits for its end) has it only while the loop does.
+//! later its result. A [`TaskRef`] is a plain pointer to it, and these own a share each: the loop, from when the task is made
+//! until it has ended; its handle; a queue for turns; a future that it polls. With the last of them the block goes back.
+//! Whoever else has one (the ready queue, the driver by a token, a timer, who waits for its end) has it only while the loop
+//! does.
 //!
 //! The unsafe code of this module is reading headers through those pointers.
 
@@ -280,7 +281,8 @@ impl Header {
         unsafe { &*self.rare.as_ptr() }.is_some()
     }
 
-    /// Looks at what few tasks have, or changes it. It is made if it isn't there.
+    /// Looks at what few tasks have, or changes it. It is made if it isn't there. The function must not panic, nor run code of
+    /// users, wakers' included: it is taken out meanwhile, and what asks for it in there would make another one.
     pub(crate) fn with_rare<T>(&self, f: impl FnOnce(&mut Rare) -> T) -> T {
         let mut rare = self.rare.take().unwrap_or_default();
         let result = f(&mut rare);

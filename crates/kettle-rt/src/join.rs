@@ -88,8 +88,7 @@ impl<T> JoinHandle<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn cancel(&self) {
-        // A task that has not ended belongs to the loop that runs.
-        if let Some(event_loop) = outside::loop_of(self.task) {
+        if let Some(event_loop) = event_loop::home_of(self.task) {
             event_loop.cancel(self.task, Reason::Explicit);
         }
     }

@@ -23,7 +23,7 @@
 //!
 //! # Modules, in reading order
 //!
-//! Memory for tasks (`cells`), how other threads find one (`remote`), what one is unwound with (`cancelled`), what repeats a
+//! How other threads find a task (`remote`), the memory for tasks (`cells`), what one is unwound with (`cancelled`), what repeats a
 //! simulation (`seed`), where a task's own values lie (`locals`), what the loop knows of it (`header`), how a cancellation
 //! spreads (`region`), what a timer wakes besides (`alarm`), what a simulation chooses (`order`), what is called what
 //! (`tokens`); how a forked child hears of it (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks
@@ -36,8 +36,8 @@
 //! ([`testing`]).
 #![warn(missing_debug_implementations)]
 
-mod cells;
 mod remote;
+mod cells;
 mod cancelled;
 mod seed;
 mod locals;

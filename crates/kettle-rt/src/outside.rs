@@ -48,14 +48,6 @@ pub(crate) fn event_loop<'a>() -> io::Result<&'a Loop> {
     }
 }
 
-/// The loop that a task belongs to which has not ended: the one that runs, or the thread's own while another one runs.
-pub(crate) fn loop_of<'a>(task: TaskRef) -> Option<&'a Loop> {
-    let own = || OWN.try_with(|own| own.event_loop.get()).ok();
-    let is_its = |event_loop: &&Loop| event_loop.has(task) && !event_loop.is_copy.get();
-    // SAFETY: it is there until the thread ends.
-    event_loop::current().filter(is_its).or_else(|| unsafe { own()?.as_ref() }.filter(is_its))
-}
-
 /// How this thread is found from others.
 pub(crate) fn remote() -> Arc<Remote> {
     let make = || Remote::new(None, thread::current().name().map(Box::from));
@@ -87,7 +79,7 @@ fn make<'a>(at: &'static Location<'static>) -> io::Result<&'a Loop> {
         event_loop.begin_outside(thread);
         event_loop
     })
-    .map_err(|_| io::Error::other("spawn a task on a thread that is about to end: its event loop has gone"))
+    .map_err(|_| io::Error::other("the thread is about to end, and its event loop has gone"))
 }
 
 /// The driver that the environment names, if that isn't the simulated one: what is simulated has a beginning and an end.

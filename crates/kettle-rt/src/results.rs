@@ -8,7 +8,6 @@ use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::group::{Group, GroupHandle};
 use crate::header::{State, TaskRef, Wait};
-use crate::outside;
 use crate::wait;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -187,7 +186,7 @@ impl<T> Drop for Arrival<T> {
     fn drop(&mut self) {
         self.0.running.set(self.0.running.get() - 1);
         if let Some(waiter) = self.0.waiter.get()
-            && let Some(event_loop) = outside::loop_of(waiter)
+            && let Some(event_loop) = event_loop::home_of(waiter)
         {
             event_loop.wake(waiter);
         }

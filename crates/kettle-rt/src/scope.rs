@@ -90,7 +90,7 @@ pub(crate) fn wait_for_members(region: &Region) {
     // Asked each time: a coroutine may take a scope's function to another task.
     while !region.members.borrow().is_empty() {
         let Some((event_loop, task)) = event_loop::task() else {
-            let is_copy = region.members.borrow().iter().all(|&member| outside::loop_of(member).is_none());
+            let is_copy = region.members.borrow().iter().all(|&member| event_loop::home_of(member).is_none());
             // Those of a forked child stand still for ever, and see nothing of what is gone.
             assert!(
                 !is_copy,
@@ -115,7 +115,7 @@ pub(crate) fn wait_for_members(region: &Region) {
 
 /// The region's task leaves it, if that has not ended. Gives whether it is cancelled outside as well.
 pub(crate) fn leave(region: &Region) -> bool {
-    let Some((task, event_loop)) = region.task.get().and_then(|task| Some((task, outside::loop_of(task)?))) else {
+    let Some((task, event_loop)) = region.task.get().and_then(|task| Some((task, event_loop::home_of(task)?))) else {
         return false;
     };
     event_loop.leave(task, region)

@@ -1,6 +1,5 @@
 //! Owns how a task is named from elsewhere: [`Thread`], and with it `park` and `unpark`, which any thread may call.
-//!
-//! The unsafe code of this module is finding the task of a remote, on its own thread.
+#![forbid(unsafe_code)]
 
 use crate::event_loop;
 use crate::header::{Flags, TaskRef, Wait};
@@ -10,7 +9,6 @@ use crate::wait;
 use crate::waker::remote_of;
 use std::fmt;
 use std::num::NonZeroU64;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -79,19 +77,16 @@ impl Thread {
         if !remote.notify() {
             return;
         }
-        match event_loop::current() {
-            Some(event_loop) if remote.is_of(event_loop.mailbox()) => {
-                if let Some(header) = NonNull::new(remote.task()) {
-                    // SAFETY: this is its thread, and it has not ended, or this would be null.
-                    event_loop.wake(unsafe { TaskRef::new(header.cast()) });
+        match event_loop::here(remote) {
+            Some((event_loop, task)) => task.into_iter().for_each(|task| event_loop.wake(task)),
+            None => {
+                if !remote.send()
+                    && let Kind::Thread(thread, _) = &self.0
+                {
+                    // It has no loop, and waits as with `std`.
+                    thread.unpark();
                 }
             }
-            _ => match &self.0 {
-                // One that has no loop waits as with `std`.
-                Kind::Thread(thread, _) if !remote.send() => thread.unpark(),
-                Kind::Thread(..) => {}
-                Kind::Task(_) => _ = remote.send(),
-            },
         }
     }
 }

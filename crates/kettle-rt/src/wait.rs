@@ -1,5 +1,5 @@
-//! Owns what a task waits for: time, its turn, the end of another task, an operation. Each of these is a checkpoint: the
-//! task is suspended there, and unwound there if it has been cancelled.
+//! Owns what a task waits for by itself, its turn or a time, and what every checkpoint is: the task is suspended there, and
+//! unwound there if it has been cancelled.
 //!
 //! Outside of tasks, and in one that is unwinding, there is nothing to suspend: then the thread waits, as with `std`.
 
@@ -37,13 +37,18 @@ pub(crate) fn check(task: TaskRef) {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn is_cancelled() -> bool {
-    event_loop::task().is_some_and(|(_, task)| hears_cancellation(task))
+    event_loop::task().is_some_and(|(_, task)| is_to_end(task))
 }
 
 /// Whether a task's cancellation is to be heard: what each checkpoint asks.
 #[inline]
 pub(crate) fn hears_cancellation(task: TaskRef) -> bool {
     task.set(Flags::PASSED);
+    is_to_end(task)
+}
+
+#[inline]
+fn is_to_end(task: TaskRef) -> bool {
     task.is(Flags::CANCELLED) && !task.is(Flags::SHIELDED)
 }
 

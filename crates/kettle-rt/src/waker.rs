@@ -126,7 +126,7 @@ pub(crate) fn remote_of(task: TaskRef) -> Arc<Remote> {
         None => {
             // One that has ended needs no way back: its loop may have gone.
             // And one of the thread's own loop may be named while another one runs.
-            let home = event_loop::current().filter(|_| !task.has_ended()).and_then(|current| current.home(task));
+            let home = if task.has_ended() { None } else { event_loop::home_of(task) };
             let home = home.map(|event_loop| (Arc::clone(event_loop.mailbox()), task.header().as_ptr().cast()));
             let remote = Remote::new(home, rare.name.clone());
             Arc::clone(rare.remote.insert(remote))
@@ -149,7 +149,7 @@ unsafe fn clone_lent(poller: *const ()) -> RawWaker {
         remote_of(unsafe { TaskRef::new(poller.task.cast()) })
     } else {
         Arc::clone(poller.foreign.get_or_init(|| {
-            // SAFETY: made from an `Arc`; the loop has one, and waits for this poll.
+            // SAFETY: made from an `Arc`; the cells have one, and the poller's task keeps its block.
             unsafe { Arc::increment_strong_count(poller.mailbox) };
             // SAFETY: the count is the one that was just added.
             let mailbox = unsafe { Arc::from_raw(poller.mailbox) };
@@ -188,19 +188,19 @@ unsafe fn drop_owned(remote: *const ()) {
 }
 
 fn wake(remote: &Arc<Remote>) {
-    match event_loop::current() {
+    match event_loop::here(remote) {
         // At home that is said by a flag, which other threads need not see.
-        Some(event_loop) if remote.is_of(event_loop.mailbox()) => {
-            if let Some(header) = NonNull::new(remote.task()) {
-                // SAFETY: this is its thread, and it has not ended, or this would be null.
-                let task = unsafe { TaskRef::new(header.cast()) };
-                task.set(Flags::WOKEN);
-                if remote.waits_for_waker() {
-                    event_loop.wake(task);
-                }
+        Some((event_loop, Some(task))) => {
+            task.set(Flags::WOKEN);
+            if remote.waits_for_waker() {
+                event_loop.wake(task);
             }
         }
-        _ if remote.wake_future() => _ = remote.send(),
-        _ => {}
+        Some((_, None)) => {}
+        None => {
+            if remote.wake_future() {
+                remote.send();
+            }
+        }
     }
 }

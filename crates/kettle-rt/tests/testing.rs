@@ -131,6 +131,7 @@ fn checkpoints_are_seen() {
         assert_no_checkpoints(|| drop(spawn(|| ())));
         assert_no_checkpoints(|| kettle_rt::current().unpark());
         assert_no_checkpoints(Instant::now);
+        assert_no_checkpoints(kettle_rt::is_cancelled);
     });
 }
 

@@ -128,6 +128,8 @@ fn a_child_of_a_thread_that_is_outside_of_run_exits_as_it_says() {
         thread::spawn(thread::park);
         thread::yield_now();
         assert_eq!(end_of(fork(|| std::process::exit(7))), End::Exit(7));
+        // And so has one that is inside of a `run`.
+        kettle::run(|| assert_eq!(end_of(fork(|| std::process::exit(7))), End::Exit(7)));
     });
 }
 

@@ -1,12 +1,16 @@
 //! Owns what an event loop has, which one is the thread's, and what is asked of it that changes nothing.
 //!
-//! The unsafe code of this module is reading the pointer to the current loop, and a task's first function.
+//! A forked child has no current loop. What it has of its parent's, tasks included, is a copy that stands still: the one
+//! that has forked runs on as a thread without a loop, and must not come back.
+//!
+//! The unsafe code of this module is reading the pointers to the current loop and to the task of a remote, and a task's first
+//! function.
 
 use crate::cells::Cells;
 use crate::fork::at_fork;
 use crate::header::{Flags, Run, TaskRef};
 use crate::order::Order;
-use crate::remote::{Mailbox, Message};
+use crate::remote::{Mailbox, Message, Remote};
 use kettle_driver::{Choice, Clock, Completion, Driver, Network, Random, Timers, Token};
 use kettle_fiber::link::Link;
 use kettle_fiber::stack::Stacks;
@@ -97,6 +101,23 @@ pub(crate) fn task<'a>() -> Option<(&'a Loop, TaskRef)> {
     (!thread::panicking()).then_some((current, task))
 }
 
+/// The loop of a task which has not ended: the one that runs, or the thread's own inside of which it does. Those of a forked
+/// child's parent have none.
+pub(crate) fn home_of<'a>(task: TaskRef) -> Option<&'a Loop> {
+    let current = current()?;
+    // SAFETY: a loop runs inside of another one as long as that is there.
+    let own = unsafe { current.own.get().as_ref() };
+    [Some(current), own].into_iter().flatten().find(|home| home.has(task))
+}
+
+/// The loop of a remote's task, if that is the one which runs, and the task, if it has not ended.
+pub(crate) fn here<'a>(remote: &Remote) -> Option<(&'a Loop, Option<TaskRef>)> {
+    let current = current().filter(|current| remote.is_of(&current.mailbox))?;
+    // SAFETY: this is its thread, and it has not ended, or this would be null.
+    let task = NonNull::new(remote.task()).map(|header| unsafe { TaskRef::new(header.cast()) });
+    Some((current, task))
+}
+
 /// Whether this is outside of all `run`s: no loop runs, or the thread's own one, and the thread is not in a task of it.
 pub(crate) fn is_outside() -> bool {
     current().is_none_or(|event_loop| event_loop.current.get().is_some_and(|task| task.is(Flags::THREAD)))
@@ -151,6 +172,7 @@ impl Loop {
         let stacks = Stacks::of_size(stack_size).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         stacks.defer();
         at_fork(leave_behind);
+        let mailbox = Mailbox::new(driver.notifier());
         Ok(Self {
             ready: RefCell::default(),
             current: Cell::new(None),
@@ -160,10 +182,10 @@ impl Loop {
             own: Cell::new(ptr::null()),
             is_copy: Cell::new(false),
             timers: Rc::new(RefCell::new(Timers::new(clock.now()))),
-            mailbox: Mailbox::new(driver.notifier()),
             driver: RefCell::new(driver),
             stacks,
-            cells: Cells::new(),
+            cells: Cells::new(Arc::clone(&mailbox)),
+            mailbox,
             completions: RefCell::default(),
             expired: RefCell::default(),
             messages: RefCell::default(),
@@ -232,6 +254,10 @@ impl Loop {
 extern "C" fn leave_behind() {
     if let Some(event_loop) = current() {
         event_loop.is_copy.set(true);
+        // SAFETY: a loop runs inside of another one as long as that is there.
+        if let Some(own) = unsafe { event_loop.own.get().as_ref() } {
+            own.is_copy.set(true);
+        }
         CURRENT.set(ptr::null());
     }
 }
