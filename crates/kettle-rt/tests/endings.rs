@@ -2,11 +2,14 @@
 //! hang, or to leak.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+#[path = "../../../tests/again.rs"]
+mod again;
+
+use again::again;
 use kettle_fiber::{Yielder, coroutine};
 use kettle_rt::{Builder, EventLoop, current, park, park_timeout, scope, sleep, spawn, yield_now};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
-use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -42,25 +45,26 @@ impl Drop for Bomb {
 
 #[test]
 fn a_scope_that_cannot_wait_for_its_tasks_ends_the_process_even_if_panics_are_caught() {
-    let output = alone("a_scope_that_cannot_wait_for_its_tasks_ends_the_process_even_if_panics_are_caught", || {
-        run(|| {
-            let mut coroutine = coroutine(|y: &mut Yielder<u8>| {
-                _ = catch_unwind(AssertUnwindSafe(|| {
-                    scope(|s| {
-                        s.spawn(park);
-                        y.yield_(1);
-                    });
-                }));
-                unreachable!("the scope's task runs");
+    let output =
+        again("a_scope_that_cannot_wait_for_its_tasks_ends_the_process_even_if_panics_are_caught", &[], || {
+            run(|| {
+                let mut coroutine = coroutine(|y: &mut Yielder<u8>| {
+                    _ = catch_unwind(AssertUnwindSafe(|| {
+                        scope(|s| {
+                            s.spawn(park);
+                            y.yield_(1);
+                        });
+                    }));
+                    unreachable!("the scope's task runs");
+                });
+                assert_eq!(coroutine.next(), Some(1));
+                let unwinds = spawn(move || {
+                    let _resumes = OnDrop(|| _ = coroutine.next());
+                    panic!("first");
+                });
+                drop(unwinds.join());
             });
-            assert_eq!(coroutine.next(), Some(1));
-            let unwinds = spawn(move || {
-                let _resumes = OnDrop(|| _ = coroutine.next());
-                panic!("first");
-            });
-            drop(unwinds.join());
         });
-    });
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{said}");
     assert!(said.contains("end a scope whose tasks run, where nothing can wait for them"), "{said}");
@@ -68,7 +72,7 @@ fn a_scope_that_cannot_wait_for_its_tasks_ends_the_process_even_if_panics_are_ca
 
 #[test]
 fn a_function_that_is_dropped_by_the_loop_can_end_no_scope_there() {
-    let output = alone("a_function_that_is_dropped_by_the_loop_can_end_no_scope_there", || {
+    let output = again("a_function_that_is_dropped_by_the_loop_can_end_no_scope_there", &[], || {
         run(|| {
             let mut coroutine = coroutine(|y: &mut Yielder<u8>| {
                 scope(|s| {
@@ -101,7 +105,7 @@ fn payloads_that_panic_when_they_are_dropped_stay_in_their_task() {
 
 #[test]
 fn a_task_that_gets_no_stack_says_so_although_nobody_joins_it() {
-    let output = alone("a_task_that_gets_no_stack_says_so_although_nobody_joins_it", || {
+    let output = again("a_task_that_gets_no_stack_says_so_although_nobody_joins_it", &[], || {
         run(|| {
             drop(Builder::new().stack_size(TOO_LARGE).spawn(|| ()).unwrap());
             yield_now();
@@ -114,7 +118,7 @@ fn a_task_that_gets_no_stack_says_so_although_nobody_joins_it() {
 
 #[test]
 fn what_is_in_the_mail_when_a_loop_ends_keeps_no_descriptor() {
-    let output = alone("what_is_in_the_mail_when_a_loop_ends_keeps_no_descriptor", || {
+    let output = again("what_is_in_the_mail_when_a_loop_ends_keeps_no_descriptor", &[], || {
         let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
         run(|| ());
         let before = open();
@@ -193,7 +197,7 @@ fn parking_in_a_destructor_that_runs_by_unwinding_hears_an_unpark() {
 
 #[test]
 fn tasks_of_scopes_are_unwound_before_those_that_would_have_to_wait_for_them() {
-    let output = alone("tasks_of_scopes_are_unwound_before_those_that_would_have_to_wait_for_them", || {
+    let output = again("tasks_of_scopes_are_unwound_before_those_that_would_have_to_wait_for_them", &[], || {
         run(|| {
             for large in [false, true] {
                 let ballast = [1_u8; 400];
@@ -235,7 +239,7 @@ fn a_process_that_exits_in_a_task_resumes_no_other() {
         static WAITS: Waits = const { Waits };
         static CUPS: Vec<u64> = vec![42; 4];
     }
-    let output = alone("a_process_that_exits_in_a_task_resumes_no_other", || {
+    let output = again("a_process_that_exits_in_a_task_resumes_no_other", &[], || {
         WAITS.with(|_| ());
         run(|| {
             spawn(|| {
@@ -251,17 +255,4 @@ fn a_process_that_exits_in_a_task_resumes_no_other() {
     });
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!String::from_utf8_lossy(&output.stderr).contains("unreachable"));
-}
-
-const SCENARIO: &str = "KETTLE_TEST_SCENARIO";
-
-/// Runs a scenario in a process of its own: this test again, which then does nothing else.
-fn alone(test: &str, scenario: impl FnOnce()) -> Output {
-    if std::env::var(SCENARIO).is_ok_and(|word| word == test) {
-        scenario();
-        std::process::exit(0);
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(SCENARIO, test).env("RUST_BACKTRACE", "0");
-    command.output().unwrap()
 }

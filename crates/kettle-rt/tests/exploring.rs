@@ -1,11 +1,14 @@
 //! Many seeds, the first that fails, and the least that it takes to fail.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+#[path = "../../../tests/again.rs"]
+mod again;
+
+use again::again;
 use kettle_rt::testing::{Failure, Simulation, explore};
 use kettle_rt::{EventLoop, scope, spawn, yield_now};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
 
 /// Tasks add one each, with others between looking and writing only if one of them is interrupted.
 fn lost_update() {
@@ -111,38 +114,32 @@ fn explore_inside_of_run_is_an_error() {
     });
 }
 
-/// Run by the tests below, with `KETTLE_SEED`.
-#[test]
-#[ignore = "it is run by others"]
-fn child() {
-    match Simulation::new(0).explore(0..1000, lost_update) {
-        Ok(count) => println!("{count} without a failure"),
-        Err(failure) => println!("failed: {failure}"),
-    }
-    println!("chosen {:?}", kettle_rt::testing::simulate(5, || kettle_rt::choose(1 << 30)));
-}
-
-fn with_seed(seed: &str) -> (bool, String) {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "child", "--ignored", "--nocapture"]).env("KETTLE_SEED", seed);
-    let output = child.output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    // What follows has real time in it.
-    (output.status.success(), said.split("test child").next().unwrap().to_owned())
+/// What a process says, and whether it ends well, that looks for the lost update with a seed in its environment.
+fn with_seed(test: &str, seed: &str) -> (bool, String) {
+    let output = again(test, &[("KETTLE_SEED", seed)], || {
+        match Simulation::new(0).explore(0..1000, lost_update) {
+            Ok(count) => println!("{count} without a failure"),
+            Err(failure) => println!("failed: {failure}"),
+        }
+        println!("chosen {:?}", kettle_rt::testing::simulate(5, || kettle_rt::choose(1 << 30)));
+    });
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
 }
 
 #[test]
 fn the_environment_replays_a_seed_and_a_shortened_one() {
+    let with_seed = |seed: &str| with_seed("the_environment_replays_a_seed_and_a_shortened_one", seed);
+    // First, for in the other process it is all there is.
+    assert!(with_seed("0:").1.contains("1 without a failure"));
     let failure = find(lost_update);
     for seed in [failure.replay(), failure.seed().to_string()] {
         let (_, said) = with_seed(&seed);
         assert!(said.contains("failed: ") && said.contains("a cup is lost"), "{seed}: {said}");
         assert_eq!(said, with_seed(&seed).1);
     }
-    assert!(with_seed("0:").1.contains("1 without a failure"));
 }
 
 #[test]
 fn a_seed_that_is_none_is_an_error() {
-    assert!(!with_seed("tea").0);
+    assert!(!with_seed("a_seed_that_is_none_is_an_error", "tea").0);
 }

@@ -1,6 +1,10 @@
 //! Simulations: time and order that follow from a seed, and what is said when one can't go on.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+#[path = "../../../tests/again.rs"]
+mod again;
+
+use again::again;
 use kettle_rt::testing::{Note, Simulation, simulate};
 use kettle_rt::{
     Builder, Cancelled, EventLoop, Instant, cancel_scope, choose, now, park, pass, scope, shield, sleep, sleep_until,
@@ -291,21 +295,15 @@ fn a_simulation_is_over_before_the_next_one() {
     EventLoop::new().unwrap().run(|| spawn(yield_now).join().unwrap());
 }
 
-/// Run by the test below.
-#[test]
-#[ignore = "it is run by others, and aborts"]
-fn child() {
-    simulate(1, || {
-        spawn(|| shield(park));
-        yield_now();
-        yield_now();
-    });
-}
-
 #[test]
 fn a_task_that_can_not_be_ended_ends_the_process_and_is_named() {
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = child.args(["--exact", "child", "--ignored", "--nocapture"]).output().unwrap();
+    let output = again("a_task_that_can_not_be_ended_ends_the_process_and_is_named", &[], || {
+        simulate(1, || {
+            spawn(|| shield(park));
+            yield_now();
+            yield_now();
+        });
+    });
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(said.contains("tasks that are to end go on waiting") && said.contains("task 1 is parked"), "{said}");

@@ -1,6 +1,10 @@
 //! Programs on a simulated network: whatever the seed, they do what they promise; and the same seed is the same run.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+#[path = "../../../tests/again.rs"]
+mod again;
+
+use again::again;
 use kettle::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use kettle::testing::{Simulation, Trace, heal, host, part, reset, simulate};
 use kettle::thread;
@@ -9,7 +13,6 @@ use kettle::{Cancelled, timeout};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::process::Command;
 use std::rc::Rc;
 
 const SERVER: [u8; 4] = [10, 0, 0, 1];
@@ -225,23 +228,13 @@ fn the_whole_suite_run_twice_writes_the_same_traces() {
     }
 }
 
-/// Run by the test below.
-#[test]
-#[ignore = "it is run by others"]
-fn child() {
-    println!("{}", hashes());
-}
-
 #[test]
 fn another_process_writes_the_same_traces() {
-    let child = || {
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        let output = child.args(["--exact", "child", "--ignored", "--nocapture"]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
     let ours = hashes();
-    assert!(child().contains(&ours));
-    assert!(child().contains(&ours));
+    for _ in 0..2 {
+        let output = again("another_process_writes_the_same_traces", &[], || println!("{ours}"));
+        assert!(String::from_utf8(output.stdout).unwrap().contains(&ours));
+    }
 }
 
 #[test]
