@@ -85,10 +85,12 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             let kind = entry.file_type()?;
+            // (In a work tree beside the first one `.git` is a file.)
+            if ["target", ".git", "__pycache__"].contains(&name.as_str()) {
+                continue;
+            }
             if kind.is_dir() {
-                if !["target", ".git", "__pycache__"].contains(&name.as_str()) {
-                    self.read_directory(&entry.path(), &format!("{path}/"))?;
-                }
+                self.read_directory(&entry.path(), &format!("{path}/"))?;
             } else if kind.is_file()
                 && let Ok(text) = String::from_utf8(fs::read(entry.path())?)
             {
