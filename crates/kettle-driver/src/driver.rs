@@ -235,6 +235,16 @@ impl Driver {
         }
     }
 
+    /// Whether [`wait`](Self::wait) would do nothing but sleep, as far as is known without a system call: nothing is to be
+    /// submitted, and nothing has come. On epoll nothing is known as long as operations are in flight.
+    pub fn is_idle(&mut self) -> bool {
+        match &mut self.scheduler {
+            Scheduler::Uring(uring) => uring.is_idle(),
+            Scheduler::Epoll(epoll) => epoll.in_flight() == 0,
+            Scheduler::Sim(_) => false,
+        }
+    }
+
     /// Says that a descriptor comes from elsewhere: it was made, or taken over, and operations will be submitted for it.
     ///
     /// Epoll keeps notes of descriptors by their numbers, and those may be of a file that was closed without

@@ -208,10 +208,10 @@ impl Uring {
 
     fn collect(&mut self, until: Until, out: &mut Vec<Completion>) -> io::Result<()> {
         self.prepare();
-        let is_idle = self.is_idle();
-        if is_idle && self.reap(out) == Reaped::Some || until == Until::Now {
+        let brings_nothing = self.enters_for_nothing();
+        if brings_nothing && self.reap(out) == Reaped::Some || until == Until::Now {
             self.bell.hush();
-            if !is_idle {
+            if !brings_nothing {
                 self.enter(0, None)?;
                 self.reap(out);
             }
@@ -224,7 +224,7 @@ impl Uring {
             self.prepare();
             let left = until.left();
             let sleeps = left != Some(Duration::ZERO) && self.bell.doze();
-            if !sleeps && self.is_idle() {
+            if !sleeps && self.enters_for_nothing() {
                 return Ok(());
             }
             let entered = if sleeps { self.enter(1, left) } else { self.enter(0, None) };
@@ -251,8 +251,13 @@ impl Uring {
         }
     }
 
+    /// Whether there is nothing to submit, and nothing has come.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        self.enters_for_nothing() && self.ring.completion().is_empty()
+    }
+
     /// Whether entering the kernel would bring nothing but sleep.
-    fn is_idle(&mut self) -> bool {
+    fn enters_for_nothing(&mut self) -> bool {
         let queue = self.ring.submission();
         queue.is_empty() && !queue.taskrun() && !queue.cq_overflow()
     }
@@ -262,7 +267,7 @@ impl Uring {
         let end = Instant::now() + self.spin;
         loop {
             for _ in 0..8 {
-                if !self.is_idle() {
+                if !self.enters_for_nothing() {
                     self.enter(0, None)?;
                 }
                 if self.reap(out) == Reaped::Some || self.bell.hush() {
