@@ -10,7 +10,8 @@
 mod parts;
 
 pub(crate) use self::parts::{
-    AbortOnUnwind, CURRENT, Loop, current, entry, here, home_of, is_outside, is_time_virtual, refuse_to_go_on, task,
+    AbortOnUnwind, CURRENT, Loop, current, entry, here, home_of, is_outside, is_time_virtual, is_wanted,
+    refuse_to_go_on, task, would_sleep,
 };
 pub use self::parts::{choose, now};
 

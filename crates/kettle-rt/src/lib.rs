@@ -29,7 +29,7 @@
 //! (`tokens`); how a forked child hears of it (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks
 //! come into it and leave it (`admission`), are ended early (`cancelling`), and how it ends (`lifetime`); its tasks' wakers
 //! (`waker`), a task's own values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it
-//! (`outside`); what a task waits for (`wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`,
+//! (`outside`); what a task waits for (`lookout`, `wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`,
 //! `scope`), cancelled (`cancel`) and awaited (`future`), how it meets callbacks (`callback`); tasks that end together
 //! (`group_error`, `group`), where their results come (`results`), how others get in (`spawner`), how they are put together
 //! beforehand (`prepared`); the face of it all (`run`), who does what (`tree`), and what tests do with time and order
@@ -56,6 +56,7 @@ mod waker;
 mod fiber_local;
 mod task;
 mod outside;
+mod lookout;
 mod wait;
 mod operation;
 mod waiter;
@@ -86,6 +87,7 @@ pub use header::Wait;
 pub use instant::Instant;
 pub use join::{Builder, Ending, JoinHandle, spawn};
 pub use kettle_driver as driver;
+pub use lookout::Lookout;
 pub use operation::{Outcome, adopt, attempt, cancelled, checkpoint, close, operate, release, simulated};
 pub use prepared::{Task, TaskGroup};
 pub use results::Results;

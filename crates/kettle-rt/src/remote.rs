@@ -125,6 +125,11 @@ impl Mailbox {
         Arc::new(Self { open: Mutex::new(open), has_mail: AtomicBool::new(false) })
     }
 
+    /// Whether something has come, as far as this thread has heard.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::Relaxed)
+    }
+
     /// Takes out what has come, into a vector that is empty.
     #[inline]
     pub(crate) fn empty_into(&self, messages: &mut Vec<Message>) {

@@ -22,6 +22,7 @@
 
 use crate::event_loop;
 use crate::header::{Flags, TaskRef, Wait};
+use crate::lookout;
 use crate::remote::{Mailbox, Message, Slot};
 use crate::wait;
 use std::fmt;
@@ -187,6 +188,7 @@ impl Waiter {
                 let thread = thread.clone();
                 is_notified.store(true, Ordering::Release);
                 thread.unpark();
+                lookout::has_woken();
             }
         }
     }
@@ -206,6 +208,7 @@ unsafe fn send(slot: NonNull<Slot>, mailbox: *const Mailbox) {
     // SAFETY: by the obligation.
     let letter = unsafe { Slot::letter(slot) };
     mailbox.put(Message::Deliver(letter));
+    lookout::has_woken();
 }
 
 // SAFETY: other threads do nothing with a shared one but call `notify`, which is unsafe; `wait` looks where it is.

@@ -123,6 +123,21 @@ pub(crate) fn is_outside() -> bool {
     current().is_none_or(|event_loop| event_loop.current.get().is_some_and(|task| task.is(Flags::THREAD)))
 }
 
+/// Whether this thread would sleep if whoever runs on it waited: there is no task to suspend, or no other one to run.
+#[inline]
+pub(crate) fn would_sleep() -> bool {
+    current()
+        .is_none_or(|current| current.ready.borrow().is_empty() && current.begun.get() == 0 && current.order.is_none())
+}
+
+/// Whether this thread's loop has something to do, other than what is ready to run.
+pub(crate) fn is_wanted() -> bool {
+    current().is_some_and(|current| {
+        let is_late = current.timers.borrow().next_deadline().is_some_and(|next| next <= current.now());
+        is_late || current.mailbox.has_mail() || !current.driver.borrow_mut().is_idle()
+    })
+}
+
 /// What time it is: the current loop's time, if one runs on this thread.
 pub fn now() -> Instant {
     current().map_or_else(Instant::now, Loop::now)
