@@ -58,6 +58,53 @@ fn a_full_channel_wakes_its_sender() {
     }
 }
 
+/// The first two are received as a batch.
+#[test]
+fn room_in_a_batch_wakes_a_sender() {
+    model(|| {
+        let (sender, receiver) = sync_channel(2);
+        sender.send(1).unwrap();
+        sender.send(2).unwrap();
+        let thread = thread::spawn(move || sender.send(3).unwrap());
+        assert_eq!([receiver.recv(), receiver.recv(), receiver.recv()], [Ok(1), Ok(2), Ok(3)]);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn room_in_a_batch_is_there_for_one() {
+    model(|| {
+        let (sender, receiver) = sync_channel(2);
+        sender.send(1).unwrap();
+        sender.send(2).unwrap();
+        let other = sender.clone();
+        let waits = thread::spawn(move || sender.send(3).unwrap());
+        let tries = thread::spawn(move || other.try_send(4).is_ok());
+        assert_eq!([receiver.recv(), receiver.recv()], [Ok(1), Ok(2)]);
+        waits.join().unwrap();
+        let came = tries.join().unwrap();
+        let rest: Vec<_> = receiver.iter().collect();
+        assert!(rest.contains(&3) && rest.contains(&4) == came && rest.len() == 1 + usize::from(came), "{rest:?}");
+    });
+}
+
+#[test]
+fn a_sender_whose_time_is_up_leaves_room_in_a_batch() {
+    model(|| {
+        let (sender, receiver) = sync_channel(2);
+        sender.send(1).unwrap();
+        sender.send(2).unwrap();
+        let thread = thread::spawn(move || {
+            let sent = sender.send_timeout(3, Duration::ZERO).is_ok();
+            sender.send(4).unwrap();
+            sent
+        });
+        assert_eq!([receiver.recv(), receiver.recv()], [Ok(1), Ok(2)]);
+        let rest: Vec<_> = receiver.iter().collect();
+        assert_eq!(rest, if thread.join().unwrap() { vec![3, 4] } else { vec![4] });
+    });
+}
+
 #[test]
 fn a_time_that_is_up_loses_no_value() {
     for bound in [None, Some(0), Some(1)] {

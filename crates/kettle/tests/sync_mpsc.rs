@@ -192,6 +192,46 @@ fn a_bound_holds_so_many_and_no_more() {
 }
 
 #[test]
+fn what_a_receiver_has_taken_out_at_once_fills_the_channel_until_it_is_received() {
+    let (sender, receiver) = sync_channel(3);
+    for n in 0..3 {
+        sender.send(n).unwrap();
+    }
+    for n in 3..100 {
+        assert_eq!(sender.try_send(n), Err(TrySendError::Full(n)));
+        assert_eq!(receiver.recv(), Ok(n - 3));
+        sender.try_send(n).unwrap();
+    }
+    assert_eq!(sender.try_send(100), Err(TrySendError::Full(100)));
+    drop(sender);
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), [97, 98, 99]);
+}
+
+#[test]
+fn senders_that_wait_are_let_in_as_a_batch_is_received() {
+    kettle::run(|| {
+        let (sender, receiver) = sync_channel(2);
+        let senders: Vec<_> = (0..6)
+            .map(|n| {
+                let sender = sender.clone();
+                thread::spawn(move || sender.send(n).unwrap())
+            })
+            .collect();
+        thread::yield_now();
+        for n in 0..4 {
+            // Who has waited longest, and nobody who comes now.
+            assert_eq!(sender.try_send(7), Err(TrySendError::Full(7)));
+            assert_eq!(receiver.recv(), Ok(n));
+            thread::yield_now();
+            let sent = senders.iter().filter(|sender| sender.is_finished()).count();
+            assert_eq!(sent, n + 3);
+        }
+        assert_eq!([receiver.recv(), receiver.recv()], [Ok(4), Ok(5)]);
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    });
+}
+
+#[test]
 fn a_receiver_that_is_cancelled_loses_nothing() {
     kettle::run(|| {
         let (sender, receiver) = channel();

@@ -21,6 +21,8 @@
 pub(crate) mod model;
 mod lock;
 pub(crate) mod waiting;
+pub(crate) mod batch;
+mod state;
 pub(crate) mod flow;
 pub(crate) mod news;
 pub(crate) mod refusal;

@@ -16,12 +16,11 @@
 //! });
 //! ```
 
+use super::channel::batch::Batch;
 use super::channel::flow::{Flow, Refused};
 use super::channel::futures::{Receiving, Sending};
 use super::channel::refusal::SendTimeoutError;
 use kettle_rt::{now, pass, raise_if_cancelled};
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -31,14 +30,14 @@ use std::time::{Duration, Instant};
 /// Makes a channel without bounds: `std::sync::mpsc::channel`. Sending to it never waits.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let flow = Arc::new(Flow::new(None));
-    (Sender { flow: Arc::clone(&flow) }, Receiver { flow, batch: RefCell::default() })
+    (Sender { flow: Arc::clone(&flow) }, Receiver { flow, batch: Batch::new() })
 }
 
 /// Makes a channel that holds so many values: `std::sync::mpsc::sync_channel`. Who sends one more waits; with a bound of 0,
 /// until it has been received.
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
     let flow = Arc::new(Flow::new(Some(bound)));
-    (SyncSender { flow: Arc::clone(&flow) }, Receiver { flow, batch: RefCell::default() })
+    (SyncSender { flow: Arc::clone(&flow) }, Receiver { flow, batch: Batch::new() })
 }
 
 /// The sending half of a [`channel`]: `std::sync::mpsc::Sender`.
@@ -54,8 +53,8 @@ pub struct SyncSender<T> {
 /// The receiving half: `std::sync::mpsc::Receiver`.
 pub struct Receiver<T> {
     flow: Arc<Flow<T>>,
-    /// What has been taken out of the flow at once; empty if that has bounds. It comes before what is there still.
-    batch: RefCell<VecDeque<T>>,
+    /// What has been taken out of the flow at once. It comes before what is there still.
+    batch: Batch<T>,
 }
 
 impl<T> Sender<T> {
@@ -185,15 +184,14 @@ impl<T> Receiver<T> {
     ///
     /// If there is none; and whether there will be.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        if self.flow.is_bounded() {
-            return self.flow.try_receive();
+        loop {
+            if let Some(value) = self.flow.receive_held(&self.batch) {
+                return Ok(value);
+            }
+            if let Some(value) = self.flow.try_receive_batch(&self.batch)? {
+                return Ok(value);
+            }
         }
-        let mut batch = self.batch.borrow_mut();
-        if let Some(value) = batch.pop_front() {
-            return Ok(value);
-        }
-        let has_more = self.flow.try_receive_batch(&mut batch);
-        batch.pop_front().ok_or(if has_more { TryRecvError::Empty } else { TryRecvError::Disconnected })
     }
 
     /// Receives the next value, and waits for it for a time at most. A checkpoint.
@@ -242,38 +240,30 @@ impl<T> Receiver<T> {
 
     #[inline]
     fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        let received = if self.flow.is_bounded() { self.recv_one(deadline) } else { self.recv_batched(deadline) };
-        if matches!(received, Err(RecvTimeoutError::Timeout)) {
-            raise_if_cancelled();
-        }
-        received
-    }
-
-    fn recv_one(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        // Before a value is taken: what was taken is not lost.
-        pass();
-        self.flow.receive(deadline)
-    }
-
-    #[inline]
-    fn recv_batched(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         loop {
-            if !self.batch.borrow().is_empty() {
-                // Others have their turn there, and may receive what was there.
+            // Before a value is taken: what was taken is not lost. Others have their turn there, and may receive what was there.
+            // (Without bounds there is either something in the batch, then, or it is waited for.)
+            if self.flow.is_bounded() || !self.batch.is_empty() {
                 pass();
-                if let Some(value) = self.batch.borrow_mut().pop_front() {
-                    return Ok(value);
-                }
             }
-            let received = self.flow.receive_batch(&self.batch, deadline);
-            if let Some(value) = received? {
+            if let Some(value) = self.flow.receive_held(&self.batch) {
                 return Ok(value);
+            }
+            match self.flow.receive_batch(&self.batch, deadline) {
+                Ok(Some(value)) => return Ok(value),
+                Ok(None) => {}
+                Err(error) => {
+                    if error == RecvTimeoutError::Timeout {
+                        raise_if_cancelled();
+                    }
+                    return Err(error);
+                }
             }
         }
     }
 
     /// The flow, and what comes before that which is in it.
-    pub(crate) fn parts(&self) -> (&Flow<T>, &RefCell<VecDeque<T>>) {
+    pub(crate) fn parts(&self) -> (&Flow<T>, &Batch<T>) {
         (&self.flow, &self.batch)
     }
 
@@ -332,7 +322,7 @@ impl<T> Drop for Receiver<T> {
             }
         }
         let _rest = Rest(&self.flow);
-        self.batch.get_mut().clear();
+        self.batch.clear();
     }
 }
 

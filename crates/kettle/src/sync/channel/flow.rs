@@ -4,50 +4,43 @@
 //! A value is in one place: with its sender, in the queue, or in the slot of who receives it; it moves under the lock. While
 //! a receiver waits there is nothing in the queue, and while a sender waits there is no room in it: a value goes straight to
 //! the one that has waited longest. (What a future was given that is dropped all the same goes back to the front: then there
-//! may be one more than there is room for, until it is received.)
+//! may be one more than there is room for, until it is received.) What the only receiver of an `mpsc` has taken out at once is
+//! in its [`Batch`], and counts as being in the queue.
 //!
-//! The unsafe code of this module is putting nodes into lists, and taking them out again before their frame goes.
+//! Before anybody waits it looks out, if its thread would sleep: another one may be about to send, or to receive.
+//!
+//! The unsafe code of this module is having nodes put into lists, and taking them out again before their frame goes.
 
+use super::batch::{Batch, Held};
 use super::lock::Lock;
-use super::model::{AtomicUsize, Ordering, Waiter, Woken};
-use super::waiting::{AllClaimed, Claimed, List, Node, Race};
-use std::cell::{RefCell, UnsafeCell};
+use super::model::{AtomicUsize, Lookout, Ordering, Waiter, Woken};
+use super::state::State;
+use super::waiting::{AllClaimed, List, Node, Race};
+use std::cell::UnsafeCell;
 use std::collections::VecDeque;
-use std::sync::mpsc::{RecvTimeoutError, TryRecvError, TrySendError};
+use std::mem;
+use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError, TrySendError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-/// What both ends share.
+/// What both ends share. In the order of its fields: the last one is written by who receives, the first by who sends.
+#[repr(C)]
 pub(crate) struct Flow<T> {
     state: Lock<State<T>>,
+    is_bounded: bool,
+    /// How long one end of a stream lets the other one work alone, where they meet all the time: as long as a spin loop takes
+    /// for so many rounds, in which about as many values are sent.
+    lag: u32,
     senders: AtomicUsize,
     receivers: AtomicUsize,
-    is_bounded: bool,
+    /// Whether it pays to look out for a value, and for room.
+    for_values: Lookout,
+    for_room: Lookout,
+    held: Held,
 }
 
-struct State<T> {
-    queue: VecDeque<T>,
-    /// How many the queue takes.
-    capacity: usize,
-    waiting_receivers: List<T>,
-    waiting_senders: List<T>,
-    has_senders: bool,
-    has_receivers: bool,
-}
-
-/// A buffer that is kept although it is empty holds so many at most, or four times what came last.
-const KEPT: usize = 1024;
-
-/// What came of looking for a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Begun {
-    /// There is one.
-    Filled,
-    /// There is none, and the node waits.
-    Waits,
-    /// There is none, and won't be.
-    Disconnected,
-}
+/// See [`Flow::lag`]. With bounds it is less than what there is room for.
+const LAG: u32 = 64;
 
 /// Why nothing is sent. The value comes back.
 pub(crate) enum Refused<T> {
@@ -56,95 +49,18 @@ pub(crate) enum Refused<T> {
     Disconnected(T),
 }
 
-impl<T> State<T> {
-    /// Swaps the queue for a batch that is empty. Gives a buffer that is not kept.
-    #[inline]
-    fn fill(&mut self, batch: &mut VecDeque<T>) -> VecDeque<T> {
-        debug_assert!(batch.is_empty(), "invariant: the batch is received first");
-        let is_large = batch.capacity() > KEPT && batch.capacity() / 4 > self.queue.len();
-        let spare = if is_large { std::mem::take(batch) } else { VecDeque::new() };
-        std::mem::swap(&mut self.queue, batch);
-        spare
-    }
-
-    /// Has a receiver wait, if there are senders.
-    ///
-    /// # Safety
-    ///
-    /// As of [`List::push`].
-    #[inline]
-    unsafe fn enter_receiver(&mut self, node: &Node<T>) -> Begun {
-        if !self.has_senders {
-            return Begun::Disconnected;
-        }
-        // SAFETY: passed on.
-        unsafe { self.waiting_receivers.push(node) };
-        Begun::Waits
-    }
-
-    /// Sends a value, if that can be done now.
-    #[inline]
-    fn offer(&mut self, value: T) -> Result<Option<Claimed<T>>, TrySendError<T>> {
-        if !self.has_receivers {
-            return Err(TrySendError::Disconnected(value));
-        }
-        if !self.waiting_receivers.is_empty()
-            && let Some(receiver) = self.waiting_receivers.claim()
-        {
-            receiver.put(value);
-            return Ok(Some(receiver));
-        }
-        if self.queue.len() < self.capacity {
-            self.queue.push_back(value);
-            return Ok(None);
-        }
-        Err(TrySendError::Full(value))
-    }
-
-    /// Receives a value, if that can be done now.
-    #[inline]
-    fn take(&mut self) -> Option<(T, Option<Claimed<T>>)> {
-        let Some(value) = self.queue.pop_front() else {
-            let sender = self.waiting_senders.claim()?;
-            return Some((sender.take(), Some(sender)));
-        };
-        // There is room for one more, unless one had come back.
-        let has_room = self.queue.len() < self.capacity;
-        let sender = if has_room { self.waiting_senders.claim() } else { None };
-        if let Some(sender) = &sender {
-            self.queue.push_back(sender.take());
-        }
-        Some((value, sender))
-    }
-}
-
-impl<T> State<T> {
-    /// Takes back a value that was given to somebody who does not want it any more. It comes before all others.
-    fn take_back(&mut self, value: T) -> Option<Claimed<T>> {
-        let receiver = self.waiting_receivers.claim();
-        match &receiver {
-            Some(receiver) => receiver.put(value),
-            None => self.queue.push_front(value),
-        }
-        receiver
-    }
-}
-
 impl<T> Flow<T> {
     /// One sender, one receiver. Without a capacity there is always room.
     pub(crate) fn new(capacity: Option<usize>) -> Self {
         Self {
-            state: Lock::new(State {
-                queue: VecDeque::new(),
-                capacity: capacity.unwrap_or(usize::MAX),
-                waiting_receivers: List::new(),
-                waiting_senders: List::new(),
-                has_senders: true,
-                has_receivers: true,
-            }),
+            state: Lock::new(State::new(capacity)),
+            is_bounded: capacity.is_some(),
+            lag: capacity.map_or(LAG, |capacity| (capacity / 8).min(LAG as usize) as u32),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
-            is_bounded: capacity.is_some(),
+            for_values: Lookout::new(),
+            for_room: Lookout::new(),
+            held: Held::new(),
         }
     }
 
@@ -168,24 +84,44 @@ impl<T> Flow<T> {
     #[inline]
     pub(crate) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         // Who was claimed is notified when the lock has been given back.
-        self.state.with(|state| state.offer(value)).map(drop)
+        self.state.with(|state| state.offer(value, &self.held)).map(drop)
     }
 
     /// Sends without waiting, to a channel without bounds. Gives whether somebody has waited for the value, or the value.
     #[inline]
     pub(crate) fn send_now(&self, value: T) -> Result<bool, T> {
-        match self.state.with(|state| state.offer(value)) {
+        match self.state.with(|state| state.offer(value, &self.held)) {
             Ok(claimed) => Ok(claimed.is_some()),
             Err(TrySendError::Full(value) | TrySendError::Disconnected(value)) => Err(value),
         }
     }
 
     /// Sends, and waits for room until then. It raises no cancellation.
+    #[inline]
     pub(crate) fn send(&self, value: T, deadline: Option<Instant>) -> Result<(), Refused<T>> {
         match self.try_send(value) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(value)) => Err(Refused::Disconnected(value)),
-            Err(TrySendError::Full(value)) => self.send_waiting(value, deadline),
+            Err(TrySendError::Full(value)) => self.send_late(value, deadline),
+        }
+    }
+
+    /// As `send`, after that was tried in vain.
+    fn send_late(&self, value: T, deadline: Option<Instant>) -> Result<(), Refused<T>> {
+        self.for_room.pause(self.lag);
+        let mut unsent = Some(value);
+        let sent = self.for_room.look(|| match self.try_send(unsent.take()?) {
+            Ok(()) => Some(Ok(())),
+            Err(TrySendError::Disconnected(value)) => Some(Err(Refused::Disconnected(value))),
+            Err(TrySendError::Full(value)) => {
+                unsent = Some(value);
+                None
+            }
+        });
+        match (sent, unsent) {
+            (Some(sent), _) => sent,
+            (None, Some(value)) => self.send_waiting(value, deadline),
+            (None, None) => unreachable!("invariant: what was not sent comes back"),
         }
     }
 
@@ -193,22 +129,12 @@ impl<T> Flow<T> {
         let waiter = Waiter::new();
         let slot = UnsafeCell::new(None);
         let node = Node::new(&waiter, &slot);
-        let begun = self.state.with(|state| {
-            state.offer(value).map(Some).or_else(|refused| match refused {
-                TrySendError::Disconnected(value) => Err(value),
-                TrySendError::Full(value) => {
-                    // SAFETY: it is in no list yet, so nobody else knows the slot.
-                    unsafe { *slot.get() = Some(value) };
-                    // SAFETY: 1. this returns when `leave` has said that nobody has it any more; nothing panics before that.
-                    // 2. Nor is the slot touched before. 3. It is this state's.
-                    unsafe { state.waiting_senders.push(&node) };
-                    Ok(None)
-                }
-            })
-        });
+        // SAFETY: 1. this returns when `leave` has said that nobody has it any more; nothing panics before that. 2. Nor is the
+        // slot touched before. 3. It is this state's.
+        let begun = self.state.with(|state| unsafe { state.enter_sender(value, &node, &slot, &self.held) });
         match begun {
-            Ok(Some(_claimed)) => return Ok(()),
-            Ok(None) => {}
+            Ok((true, _)) => {}
+            Ok((false, _claimed)) => return Ok(()),
             Err(value) => return Err(Refused::Disconnected(value)),
         }
         let was_notified = self.leave(&waiter, &node, |state| &mut state.waiting_senders, deadline);
@@ -254,84 +180,130 @@ impl<T> Flow<T> {
 
     /// Receives, and waits for a value until then. It raises no cancellation.
     pub(crate) fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        match self.try_receive() {
-            Err(TryRecvError::Empty) => self.receive_waiting(deadline),
-            Ok(value) => Ok(value),
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-        }
-    }
-
-    /// Moves all that is there into a batch, which is empty, or waits for one value until then, and gives it. It raises no
-    /// cancellation. For who is the only receiver of a channel without bounds: the lock is taken once for many values.
-    #[inline]
-    pub(crate) fn receive_batch(
-        &self,
-        batch: &RefCell<VecDeque<T>>,
-        deadline: Option<Instant>,
-    ) -> Result<Option<T>, RecvTimeoutError> {
-        let waiter = Waiter::new();
-        let slot = UnsafeCell::new(None);
-        let node = Node::new(&waiter, &slot);
-        let mut spare = VecDeque::new();
-        let begun = self.state.with(|state| {
-            if !state.queue.is_empty() {
-                spare = state.fill(&mut batch.borrow_mut());
-                return Begun::Filled;
-            }
-            // SAFETY: passed on to `receive_begun`, which follows.
-            unsafe { state.enter_receiver(&node) }
+        let seen = self.for_values.look(|| match self.try_receive() {
+            Ok(value) => Some(Ok(value)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvTimeoutError::Disconnected)),
+            Err(TryRecvError::Empty) => None,
         });
-        if let Begun::Filled = begun {
-            return Ok(None);
+        if let Some(seen) = seen {
+            return seen;
         }
-        self.receive_begun(begun, &waiter, &node, deadline)?;
-        slot.into_inner().map(Some).ok_or(RecvTimeoutError::Disconnected)
-    }
-
-    /// As `receive_batch`, without waiting. Gives whether there is anything to be had, then or later.
-    pub(crate) fn try_receive_batch(&self, batch: &mut VecDeque<T>) -> bool {
-        let (spare, has_more) = self.state.with(|state| (state.fill(batch), state.has_senders));
-        drop(spare);
-        has_more || !batch.is_empty()
-    }
-
-    fn receive_waiting(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         let waiter = Waiter::new();
         let slot = UnsafeCell::new(None);
         let node = Node::new(&waiter, &slot);
         let mut taken = None;
-        let begun = self.state.with(|state| {
+        let waits = self.state.with(|state| {
             taken = state.take();
-            if taken.is_some() {
-                return Begun::Filled;
-            }
             // SAFETY: passed on to `receive_begun`, which follows.
-            unsafe { state.enter_receiver(&node) }
+            taken.is_none() && unsafe { state.enter_receiver(&node) }
         });
         if let Some((value, _claimed)) = taken {
             return Ok(value);
         }
-        self.receive_begun(begun, &waiter, &node, deadline)?;
+        self.receive_begun(waits, &waiter, &node, deadline)?;
         slot.into_inner().ok_or(RecvTimeoutError::Disconnected)
+    }
+
+    /// Receives, if that can be done now, for the only receiver, whose batch is empty. `None` if there are values in it then.
+    #[inline]
+    pub(crate) fn try_receive_batch(&self, batch: &Batch<T>) -> Result<Option<T>, TryRecvError> {
+        let mut spare = VecDeque::new();
+        let (is_filled, taken, has_senders) = self.state.with(|state| {
+            let is_filled = state.fill(&mut batch.values(), &mut spare, self.counts());
+            (is_filled, if is_filled { None } else { state.take() }, state.has_senders)
+        });
+        if is_filled {
+            batch.note();
+        }
+        match taken {
+            Some((value, _claimed)) => Ok(Some(value)),
+            None if is_filled => Ok(None),
+            None if has_senders => Err(TryRecvError::Empty),
+            None => Err(TryRecvError::Disconnected),
+        }
+    }
+
+    /// Receives, and waits for a value until then, for the only receiver, whose batch is empty. `None` if there are values in it
+    /// then. It raises no cancellation.
+    #[inline]
+    pub(crate) fn receive_batch(
+        &self,
+        batch: &Batch<T>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<T>, RecvTimeoutError> {
+        if batch.is_hasty() {
+            self.for_values.pause(self.lag);
+        }
+        let seen = self.for_values.look(|| match self.try_receive_batch(batch) {
+            Ok(seen) => Some(Ok(seen)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvTimeoutError::Disconnected)),
+            Err(TryRecvError::Empty) => None,
+        });
+        if let Some(seen) = seen {
+            return seen;
+        }
+        let waiter = Waiter::new();
+        let slot = UnsafeCell::new(None);
+        let node = Node::new(&waiter, &slot);
+        let mut spare = VecDeque::new();
+        let mut is_filled = false;
+        let mut taken = None;
+        let waits = self.state.with(|state| {
+            is_filled = state.fill(&mut batch.values(), &mut spare, self.counts());
+            if !is_filled && self.is_bounded {
+                taken = state.take();
+            }
+            // SAFETY: passed on to `receive_begun`, which follows.
+            !is_filled && taken.is_none() && unsafe { state.enter_receiver(&node) }
+        });
+        if is_filled {
+            return Ok(None);
+        }
+        if let Some((value, _claimed)) = taken {
+            return Ok(Some(value));
+        }
+        self.receive_begun(waits, &waiter, &node, deadline)?;
+        slot.into_inner().map(Some).ok_or(RecvTimeoutError::Disconnected)
     }
 
     /// Waits, if it is to be waited. When this succeeds, there is a value in the node's slot, or there won't be any.
     #[inline]
     fn receive_begun(
         &self,
-        begun: Begun,
+        waits: bool,
         waiter: &Waiter,
         node: &Node<T>,
         deadline: Option<Instant>,
     ) -> Result<(), RecvTimeoutError> {
-        if begun == Begun::Disconnected {
+        if !waits {
             return Err(RecvTimeoutError::Disconnected);
         }
-        if self.leave(waiter, node, |state| &mut state.waiting_receivers, deadline) {
-            Ok(())
-        } else {
-            Err(RecvTimeoutError::Timeout)
+        match self.leave(waiter, node, |state| &mut state.waiting_receivers, deadline) {
+            true => Ok(()),
+            false => Err(RecvTimeoutError::Timeout),
         }
+    }
+
+    /// Receives what is in the batch. It leaves room for another one.
+    #[inline]
+    pub(crate) fn receive_held(&self, batch: &Batch<T>) -> Option<T> {
+        let value = batch.pop()?;
+        if self.is_bounded && self.held.take_one() {
+            self.let_in();
+        }
+        Some(value)
+    }
+
+    /// Lets senders in that wait, as long as there is room.
+    #[cold]
+    fn let_in(&self) {
+        while let Some(_claimed) = self.state.with(|state| state.admit(&self.held)) {}
+    }
+
+    /// Where values of a batch are counted: without bounds they are not.
+    #[inline]
+    fn counts(&self) -> Option<&Held> {
+        self.is_bounded.then_some(&self.held)
     }
 
     // --- both ends ---
@@ -360,7 +332,7 @@ impl<T> Flow<T> {
         if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
             let (all, queue): (AllClaimed<T>, VecDeque<T>) = self.state.with(|state| {
                 state.has_receivers = false;
-                (state.waiting_senders.claim_all(), std::mem::take(&mut state.queue))
+                (state.waiting_senders.claim_all(), mem::take(&mut state.queue))
             });
             drop(all);
             drop(queue);
@@ -376,8 +348,7 @@ impl<T> Flow<T> {
     /// As of [`List::push`], where it waits, until [`leave_senders`](Self::leave_senders).
     pub(crate) unsafe fn enter_senders(&self, node: &Node<T>, race: *const Race) -> bool {
         self.state.with(|state| {
-            let waits =
-                state.has_receivers && state.queue.len() >= state.capacity && !state.waiting_receivers.has_other(race);
+            let waits = state.has_receivers && !state.waiting_receivers.has_other(race) && state.must_wait(&self.held);
             if waits {
                 // SAFETY: passed on.
                 unsafe { state.waiting_senders.push(node) };
@@ -419,19 +390,19 @@ impl<T> Flow<T> {
     /// # Safety
     ///
     /// As of [`List::push`], where it waits, until [`leave_receiving`](Self::leave_receiving).
-    pub(crate) unsafe fn begin_receiving(&self, node: &Node<T>, waker: Waker) -> Poll<Option<T>> {
+    pub(crate) unsafe fn begin_receiving(&self, node: &Node<T>, waker: Waker) -> Poll<Result<T, RecvError>> {
         // What is not used of wakers is dropped where nothing is locked.
         let mut waker = Some(waker);
         let mut before = None;
         let (polled, _claimed) = self.state.with(|state| {
             if let Some((value, claimed)) = state.take() {
-                return (Poll::Ready(Some(value)), claimed);
+                return (Poll::Ready(Ok(value)), claimed);
             }
             before = waker.take().map(|waker| node.listen(waker));
             // SAFETY: passed on.
             match unsafe { state.enter_receiver(node) } {
-                Begun::Disconnected => (Poll::Ready(None), None),
-                _ => (Poll::Pending, None),
+                true => (Poll::Pending, None),
+                false => (Poll::Ready(Err(RecvError)), None),
             }
         });
         polled
@@ -451,16 +422,15 @@ impl<T> Flow<T> {
     ) -> Poll<Result<(), T>> {
         let mut waker = Some(waker);
         let mut before = None;
-        let (polled, _claimed) = self.state.with(|state| match state.offer(value) {
-            Ok(claimed) => (Poll::Ready(Ok(())), claimed),
-            Err(TrySendError::Disconnected(value)) => (Poll::Ready(Err(value)), None),
-            Err(TrySendError::Full(value)) => {
-                // SAFETY: it is in no list yet, so nobody else knows the slot.
-                unsafe { *slot.get() = Some(value) };
-                before = waker.take().map(|waker| node.listen(waker));
-                // SAFETY: passed on.
-                unsafe { state.waiting_senders.push(node) };
-                (Poll::Pending, None)
+        let (polled, _claimed) = self.state.with(|state| {
+            // SAFETY: passed on.
+            match unsafe { state.enter_sender(value, node, slot, &self.held) } {
+                Ok((true, _)) => {
+                    before = waker.take().map(|waker| node.listen(waker));
+                    (Poll::Pending, None)
+                }
+                Ok((false, claimed)) => (Poll::Ready(Ok(())), claimed),
+                Err(value) => (Poll::Ready(Err(value)), None),
             }
         });
         polled

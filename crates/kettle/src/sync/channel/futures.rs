@@ -100,7 +100,7 @@ impl<I: Inlet<T>, T> Future for Receiving<I, T> {
         // channel's.
         let begun = unsafe { flow.begin_receiving(seat.node(), context.waker().clone()) };
         seat.waits.set(begun.is_pending());
-        begun.map(|value| value.ok_or(RecvError))
+        begun
     }
 }
 

@@ -5,12 +5,12 @@
 //!
 //! The unsafe code of this module is entering nodes that lie in the arm: `Select` leaves each before it lets go of the arm.
 
+use crate::sync::channel::batch::Batch;
 use crate::sync::channel::flow::Flow;
 use crate::sync::channel::waiting::{Entry, Node};
 use crate::sync::{broadcast, channel, mpsc, oneshot, watch};
 use kettle_rt::driver::Interest;
-use std::cell::{RefCell, UnsafeCell};
-use std::collections::VecDeque;
+use std::cell::UnsafeCell;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub trait Source {
 pub struct Receiving<'a, T> {
     flow: &'a Flow<T>,
     /// What comes before that which is in the flow.
-    batch: Option<&'a RefCell<VecDeque<T>>>,
+    batch: Option<&'a Batch<T>>,
     slot: UnsafeCell<Option<T>>,
     node: Option<Node<T>>,
 }
@@ -121,7 +121,7 @@ impl<T> Receiving<'_, T> {
     }
 
     fn batched(&self) -> Option<T> {
-        self.batch.and_then(|batch| batch.borrow_mut().pop_front())
+        self.batch.and_then(|batch| self.flow.receive_held(batch))
     }
 }
 
@@ -139,7 +139,7 @@ impl<T> Waitable for Receiving<'_, T> {
     }
 
     unsafe fn enter(&mut self, entry: &Entry<'_>) -> bool {
-        if self.batch.is_some_and(|batch| !batch.borrow().is_empty()) {
+        if self.batch.is_some_and(|batch| !batch.is_empty()) {
             return false;
         }
         let node = self.node.insert(Node::racing(entry, &self.slot));
