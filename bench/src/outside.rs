@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 pub struct Programs {
     nightly: Option<PathBuf>,
     default_profile: Option<PathBuf>,
+    go: Option<PathBuf>,
     python: bool,
 }
 
@@ -32,7 +33,11 @@ impl Programs {
         } else {
             build_default_profile()
         };
-        Self { nightly, default_profile, python }
+        let go = build_go();
+        if go.is_none() {
+            eprintln!("NO go: its channels are not measured");
+        }
+        Self { nightly, default_profile, go, python }
     }
 
     /// A contender that nightly Rust compiled.
@@ -52,6 +57,14 @@ impl Programs {
                     .map(Sample::figure)
             })
         })
+    }
+
+    /// A contender in Go.
+    pub fn go(&self, case: &'static str, operations: u64) -> Option<Contender> {
+        let program = self.go.clone()?;
+        Some(Contender::sampled("Go", move || {
+            print_of(Command::new(&program).args([case, &operations.to_string()])).map(Sample::figure)
+        }))
     }
 
     /// A contender of a row, in this very program built by the default release profile.
@@ -100,6 +113,11 @@ fn build_default_profile() -> Option<PathBuf> {
     let mut build = Command::new("cargo");
     build.args(["build", "--quiet", "--profile", "default-release", "--bin", "bench", "--manifest-path"]).arg(manifest);
     built(build.arg("--target-dir").arg(&target), target.join("default-release/bench"))
+}
+
+fn build_go() -> Option<PathBuf> {
+    let program = target()?.join("go-channels");
+    built(Command::new("go").args(["build", "-o"]).arg(&program).arg(directory().join("go/channels.go")), program)
 }
 
 /// Another toolchain must not meet the variables that `cargo run` has set for this one.

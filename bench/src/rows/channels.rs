@@ -94,8 +94,10 @@ fn ping_pong(sizes: &Sizes) -> Row {
             Contender::timed(KETTLE, count, move || {
                 kettle::run(|| ping_pong!(count, mpsc::channel::<u64>, thread::spawn))
             })
-            .to_reach(Target::Times(0.25, TOKIO)),
+            .to_reach(Target::Times(0.25, TOKIO))
+            .to_reach(Target::Times(0.15, "Go")),
         )
+        .with_any(sizes.programs.go("ping-pong", count))
 }
 
 fn ping_pong_across(sizes: &Sizes) -> Row {
@@ -117,6 +119,7 @@ fn ping_pong_across(sizes: &Sizes) -> Row {
         .with(Contender::timed(CROSSBEAM, count, move || {
             ping_pong!(count, crossbeam_channel::unbounded::<u64>, std::thread::spawn)
         }))
+        .with_any(sizes.programs.go("ping-pong-threads", count))
 }
 
 macro_rules! stream {
@@ -202,4 +205,5 @@ fn stream_bounded(sizes: &Sizes) -> Row {
         .with(Contender::timed(CROSSBEAM, count, move || {
             stream!(count, crossbeam_channel::bounded::<u64>(BOUND), std::thread::spawn)
         }))
+        .with_any(sizes.programs.go("stream-threads-bounded", count))
 }
