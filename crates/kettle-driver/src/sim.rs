@@ -14,6 +14,7 @@ mod events;
 mod address;
 mod sockets;
 mod world;
+mod connections;
 mod transfer;
 
 pub(crate) use self::address::HOME;
