@@ -55,6 +55,37 @@ impl<'a> Network<'a> {
         }
     }
 
+    /// A socket for datagrams, with an address.
+    ///
+    /// # Errors
+    ///
+    /// As a real one; if the system has no descriptor left.
+    pub fn bind(&mut self, addr: SocketAddr) -> io::Result<OwnedFd> {
+        let fd = syscalls::udp_socket(addr.is_ipv6()).map_err(io::Error::from_raw_os_error)?;
+        let id = self.sim.world.socket(self.host, addr.is_ipv6());
+        self.sim.stand_for(fd.as_raw_fd(), id);
+        match self.sim.world.bind(id, addr) {
+            Ok(()) => Ok(fd),
+            Err(errno) => {
+                self.sim.closes(fd.as_raw_fd());
+                Err(io::Error::from_raw_os_error(errno))
+            }
+        }
+    }
+
+    /// Has a socket for datagrams send to one address, and hear of nobody else. (What connects a stream is an operation.)
+    ///
+    /// # Errors
+    ///
+    /// As `connect`'s; if it is no such socket of this simulation.
+    pub fn associate(&mut self, socket: BorrowedFd<'_>, to: SocketAddr) -> io::Result<()> {
+        let found = self.find(socket).and_then(|id| match self.sim.world.is_datagram(id) {
+            true => self.sim.world.associate(id, to),
+            false => Err(libc::EOPNOTSUPP),
+        });
+        found.map_err(io::Error::from_raw_os_error)
+    }
+
     /// The next connection that waits at a listener: the error `WouldBlock` if there is none.
     ///
     /// # Errors
@@ -113,12 +144,13 @@ impl<'a> Network<'a> {
         Ok(self.sim.world.take_error(id).map(io::Error::from_raw_os_error))
     }
 
-    /// Parts two hosts: what one sends does not reach the other one, until [`heal`](Self::heal).
+    /// Parts two hosts: what one sends does not reach the other one, until [`heal`](Self::heal). Datagrams that would
+    /// arrive meanwhile are lost.
     pub fn part(&mut self, one: IpAddr, other: IpAddr) {
         self.sim.world.part(one, other, true);
     }
 
-    /// Opens the way between two hosts again: what was sent meanwhile arrives.
+    /// Opens the way between two hosts again: what was sent meanwhile by connections arrives.
     pub fn heal(&mut self, one: IpAddr, other: IpAddr) {
         self.sim.world.part(one, other, false);
     }

@@ -19,7 +19,8 @@ use std::os::fd::RawFd;
 /// others leave it alone.
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
-    /// `recv`. With `MSG_WAITALL` a stream is read until `len` bytes are there, or its end, an error, or a cancel.
+    /// `recv`. With `MSG_WAITALL` a stream is read until `len` bytes are there, or its end, an error, or a cancel. Of
+    /// datagrams it takes one, and what of that there is no room for is gone; 0 is an empty one.
     Recv {
         /// The socket.
         fd: RawFd,

@@ -12,9 +12,11 @@
 mod flow;
 mod events;
 mod address;
+mod datagram;
 mod sockets;
 mod world;
 mod connections;
+mod datagrams;
 mod transfer;
 
 pub(crate) use self::address::HOME;
@@ -130,14 +132,16 @@ impl Sim {
     /// The operation's pointers are valid for what it does with them.
     unsafe fn attempt(&mut self, id: Id, op: &Op, progress: &mut usize, is_first: bool) -> Option<i32> {
         let world = &mut self.world;
+        // One message is all there is to a datagram.
+        let mask = if world.is_datagram(id) { !libc::MSG_WAITALL } else { !0 };
         match *op {
-            Op::Recv { buf, len, flags, .. } => all(len, flags, progress, |done| {
+            Op::Recv { buf, len, flags, .. } => all(len, flags & mask, progress, |done| {
                 // SAFETY: `done <= len`, and there are `len` bytes at `buf` by this function's contract.
                 let to = unsafe { buf.add(done) };
                 // SAFETY: as above.
                 unsafe { transfer::receive(world, id, to, len - done, flags) }
             }),
-            Op::Send { buf, len, flags, .. } => all(len, flags, progress, |done| {
+            Op::Send { buf, len, flags, .. } => all(len, flags & mask, progress, |done| {
                 // SAFETY: as for `Recv`.
                 let from = unsafe { buf.add(done) };
                 // SAFETY: as above.
@@ -160,6 +164,11 @@ impl Sim {
                 Ok(None) => None,
                 Err(errno) => Some(-errno),
             },
+            Op::Connect { addr, addr_len, .. } if world.is_datagram(id) => {
+                // SAFETY: by this function's contract.
+                let associated = unsafe { transfer::address(addr, addr_len) }.and_then(|to| world.associate(id, to));
+                Some(associated.map_or_else(|errno| -errno, |()| 0))
+            }
             Op::Connect { addr, addr_len, .. } => {
                 if is_first {
                     // SAFETY: by this function's contract.

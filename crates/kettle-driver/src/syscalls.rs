@@ -140,9 +140,18 @@ pub(crate) fn socket_option(fd: RawFd, option: i32) -> Result<i32, i32> {
 
 /// A TCP socket that is connected to nothing, in blocking mode.
 pub(crate) fn tcp_socket(is_ipv6: bool) -> Result<OwnedFd, i32> {
+    socket(libc::SOCK_STREAM, is_ipv6)
+}
+
+/// A UDP socket without an address, in blocking mode.
+pub(crate) fn udp_socket(is_ipv6: bool) -> Result<OwnedFd, i32> {
+    socket(libc::SOCK_DGRAM, is_ipv6)
+}
+
+fn socket(sort: i32, is_ipv6: bool) -> Result<OwnedFd, i32> {
     let socket = |family| {
         // SAFETY: takes no pointers.
-        owned(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })
+        owned(unsafe { libc::socket(family, sort | libc::SOCK_CLOEXEC, 0) })
     };
     // Where the kernel has no IPv6, a socket of the other family stands for one as well.
     let made = if is_ipv6 { socket(libc::AF_INET6).or_else(|_| socket(libc::AF_INET)) } else { socket(libc::AF_INET) };

@@ -92,7 +92,7 @@ pub enum Note {
         /// How many.
         bytes: u64,
     },
-    /// A socket has received bytes; 0 is the end.
+    /// A socket has received bytes; 0 is the end of a connection, or an empty datagram.
     Received {
         /// The socket.
         socket: u64,
@@ -118,6 +118,41 @@ pub enum Note {
     Parted,
     /// The way between two hosts is open again.
     Healed,
+    /// A socket for datagrams has its address.
+    Bound {
+        /// The socket.
+        socket: u64,
+        /// Its port.
+        port: u64,
+    },
+    /// A datagram will arrive twice.
+    Duplicated {
+        /// The socket that has sent it.
+        socket: u64,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A datagram will not arrive.
+    Lost {
+        /// The socket that has sent it; 0 if it is closed.
+        socket: u64,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A datagram has come to a socket that has no room for it.
+    Overflowed {
+        /// The socket.
+        socket: u64,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A socket hears that nobody receives the datagrams that it sends.
+    Refused {
+        /// The socket.
+        socket: u64,
+        /// The port that it sends to.
+        port: u64,
+    },
 }
 
 impl Note {
@@ -141,6 +176,11 @@ impl Note {
             Note::Closed { socket } => (15, socket, 0),
             Note::Parted => (16, 0, 0),
             Note::Healed => (17, 0, 0),
+            Note::Bound { socket, port } => (18, socket, port),
+            Note::Duplicated { socket, bytes } => (19, socket, bytes),
+            Note::Lost { socket, bytes } => (20, socket, bytes),
+            Note::Overflowed { socket, bytes } => (21, socket, bytes),
+            Note::Refused { socket, port } => (22, socket, port),
         }
     }
 
@@ -164,6 +204,11 @@ impl Note {
             15 => Note::Closed { socket: first },
             16 => Note::Parted,
             17 => Note::Healed,
+            18 => Note::Bound { socket: first, port: second },
+            19 => Note::Duplicated { socket: first, bytes: second },
+            20 => Note::Lost { socket: first, bytes: second },
+            21 => Note::Overflowed { socket: first, bytes: second },
+            22 => Note::Refused { socket: first, port: second },
             _ => return None,
         })
     }
@@ -192,6 +237,11 @@ impl fmt::Display for Note {
             Note::Closed { socket } => write!(f, "socket {socket} is closed"),
             Note::Parted => write!(f, "two hosts are parted"),
             Note::Healed => write!(f, "two hosts find each other again"),
+            Note::Bound { socket, port } => write!(f, "socket {socket} is bound to port {port}"),
+            Note::Duplicated { socket, bytes } => write!(f, "{bytes} bytes of socket {socket} will arrive twice"),
+            Note::Lost { socket, bytes } => write!(f, "{bytes} bytes of socket {socket} are lost"),
+            Note::Overflowed { socket, bytes } => write!(f, "socket {socket} has no room for {bytes} bytes"),
+            Note::Refused { socket, port } => write!(f, "socket {socket} hears that nobody is at port {port}"),
         }
     }
 }
@@ -342,9 +392,9 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_their_notes() {
-        for code in 0..=17 {
+        for code in 0..=22 {
             assert_eq!(Note::whole(code, 1, 2).map(|note| note.parts().0), Some(code));
         }
-        assert_eq!(Note::whole(18, 0, 0), None);
+        assert_eq!(Note::whole(23, 0, 0), None);
     }
 }

@@ -5,6 +5,7 @@
 //! sent.
 #![forbid(unsafe_code)]
 
+use super::address::Protocol;
 use super::events::{Event, Id};
 use super::flow::{Flow, Nanos, Segment};
 use super::sockets::{Socket, State, Stream};
@@ -26,7 +27,7 @@ impl World {
     pub(crate) fn listen(&mut self, id: Id, addr: SocketAddr) -> Result<(), i32> {
         let Some(socket) = self.sockets.get(id) else { return Err(libc::EBADF) };
         let (host, name) = (socket.host, socket.name);
-        let local = self.addresses.listen(host, addr, id)?;
+        let local = self.addresses.bind(Protocol::Stream, host, addr, id)?;
         self.tracer.note(Note::Listening { socket: name, port: local.port().into() });
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.local = local;
@@ -75,7 +76,7 @@ impl World {
             return self.events.push(back, Event::Answer(id, libc::EHOSTUNREACH));
         };
         if !self.addresses.are_parted(host, owner) {
-            let Some(listener) = self.addresses.listener(owner, to) else {
+            let Some(listener) = self.addresses.find(Protocol::Stream, owner, to) else {
                 return self.events.push(back, Event::Answer(id, libc::ECONNREFUSED));
             };
             if self.welcome(listener, id, (owner, to), (host, local), back) {
@@ -279,28 +280,6 @@ impl World {
         if let Some(stream) = self.sockets.get_mut(other).and_then(|other| other.stream.as_mut()) {
             stream.other = None;
         }
-    }
-
-    /// What `poll` would tell of a socket.
-    pub(crate) fn polled(&self, id: Id, side: Side) -> i16 {
-        let Some(socket) = self.sockets.get(id) else { return libc::POLLNVAL };
-        let mut mask = 0;
-        match (&socket.state, &socket.stream) {
-            (State::Listening(waiting), _) if !waiting.is_empty() => mask |= libc::POLLIN,
-            (State::Fresh, _) => mask |= libc::POLLOUT | libc::POLLHUP,
-            (State::Answered(_), _) => mask |= libc::POLLOUT,
-            (State::Connected, Some(stream)) => {
-                let is_readable = stream.inbound.arrived() > 0 || stream.inbound.has_ended() || stream.is_read_shut;
-                let other = stream.other.and_then(|other| self.sockets.get(other)?.stream.as_ref());
-                let is_writable = other.is_none_or(|other| other.inbound.space() > 0) || stream.is_write_shut;
-                mask |= if is_readable { libc::POLLIN } else { 0 };
-                mask |= if is_writable { libc::POLLOUT } else { 0 };
-                mask |= if stream.is_reset { libc::POLLIN | libc::POLLOUT | libc::POLLERR | libc::POLLHUP } else { 0 };
-            }
-            _ => {}
-        }
-        let asked = if side == Side::Read { libc::POLLIN } else { libc::POLLOUT };
-        mask & (asked | libc::POLLERR | libc::POLLHUP)
     }
 
     fn push(&mut self, to: Id, segment: Segment) {

@@ -4,6 +4,7 @@
 use super::flow::Nanos;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::net::SocketAddr;
 
 /// A socket, by its place and which of those that have had it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -20,6 +21,10 @@ pub(crate) enum Event {
     Call(Id, u32),
     /// The answer to that arrives: 0, or the error.
     Answer(Id, i32),
+    /// A datagram arrives, by its number.
+    Landing(u64),
+    /// A socket hears that nobody is bound where it has sent a datagram to.
+    Unreachable(Id, SocketAddr),
 }
 
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@
 //! the place has another one.
 #![forbid(unsafe_code)]
 
+use super::datagram::Inbox;
 use super::events::Id;
 use super::flow::Flow;
 use std::collections::VecDeque;
@@ -32,6 +33,8 @@ pub(crate) struct Socket {
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) state: State,
     pub(crate) stream: Option<Stream>,
+    /// Of those for datagrams.
+    pub(crate) inbox: Option<Inbox>,
     /// Whether `local`'s port is its own.
     pub(crate) has_port: bool,
     /// How many descriptors it has.
@@ -47,6 +50,8 @@ pub(crate) enum State {
     /// It has ended with this, which nobody has heard.
     Answered(i32),
     Connected,
+    /// It has an address, for datagrams.
+    Bound,
 }
 
 #[derive(Debug)]

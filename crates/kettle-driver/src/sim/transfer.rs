@@ -1,4 +1,5 @@
-//! Owns moving bytes between an operation's buffers and a simulated connection, and reading its addresses.
+//! Owns moving bytes between an operation's buffers and a simulated connection, or the datagrams of a socket, and reading
+//! and writing the addresses of both.
 //!
 //! The unsafe code of this module is using the pointers of operations.
 
@@ -18,6 +19,11 @@ pub(super) type Moved = Option<i32>;
 ///
 /// There are `len` bytes at `buf`, and nobody else uses them.
 pub(super) unsafe fn receive(world: &mut World, id: Id, buf: *mut u8, len: usize, flags: i32) -> Moved {
+    if world.is_datagram(id) {
+        let part = libc::iovec { iov_base: buf.cast(), iov_len: len };
+        // SAFETY: by the obligation.
+        return unsafe { receive_datagram(world, id, &[part], flags) }.map(|received| received.result);
+    }
     let peeks = flags & libc::MSG_PEEK != 0;
     if len == 0 {
         return Some(0);
@@ -47,6 +53,11 @@ pub(super) unsafe fn receive(world: &mut World, id: Id, buf: *mut u8, len: usize
 ///
 /// There are `len` bytes at `buf`, and nobody writes them.
 pub(super) unsafe fn send(world: &mut World, id: Id, buf: *const u8, len: usize) -> Moved {
+    if world.is_datagram(id) {
+        let part = libc::iovec { iov_base: buf.cast_mut().cast(), iov_len: len };
+        // SAFETY: by the obligation.
+        return Some(unsafe { send_datagram(world, id, &[part], None) });
+    }
     match world.sendable(id, len.min(MOST_BYTES)) {
         Ready::Bytes(_) if len == 0 => Some(0),
         Ready::Bytes(count) => {
@@ -71,6 +82,19 @@ pub(super) unsafe fn send(world: &mut World, id: Id, buf: *const u8, len: usize)
 pub(super) unsafe fn receive_message(world: &mut World, id: Id, msg: *mut libc::msghdr, flags: i32) -> Moved {
     // SAFETY: by the obligation.
     let parts = unsafe { parts(msg) };
+    if world.is_datagram(id) {
+        // SAFETY: by the obligation.
+        let Received { result, from, is_cut } = unsafe { receive_datagram(world, id, parts, flags) }?;
+        // SAFETY: by the obligation: the message is this function's.
+        let msg = unsafe { &mut *msg };
+        if let Some(from) = from {
+            // SAFETY: by the obligation: there is as much room as the message says, or none.
+            unsafe { write_address(from, msg.msg_name.cast(), &raw mut msg.msg_namelen) };
+            msg.msg_controllen = 0;
+            msg.msg_flags = if is_cut { libc::MSG_TRUNC } else { 0 };
+        }
+        return Some(result);
+    }
     let room = parts.iter().map(|part| part.iov_len).sum::<usize>();
     let count = match world.receivable(id, 0, room.min(MOST_BYTES)) {
         Ready::Bytes(count) => count,
@@ -104,6 +128,20 @@ pub(super) unsafe fn receive_message(world: &mut World, id: Id, msg: *mut libc::
 pub(super) unsafe fn send_message(world: &mut World, id: Id, msg: *const libc::msghdr) -> Moved {
     // SAFETY: by the obligation.
     let parts = unsafe { parts(msg) };
+    if world.is_datagram(id) {
+        // SAFETY: by the obligation.
+        let msg = unsafe { &*msg };
+        let to = match msg.msg_name.is_null() {
+            true => None,
+            // SAFETY: by the obligation.
+            false => match unsafe { address(msg.msg_name.cast(), msg.msg_namelen) } {
+                Ok(to) => Some(to),
+                Err(errno) => return Some(-errno),
+            },
+        };
+        // SAFETY: by the obligation.
+        return Some(unsafe { send_datagram(world, id, parts, to) });
+    }
     let all = parts.iter().map(|part| part.iov_len).sum::<usize>();
     let count = match world.sendable(id, all.min(MOST_BYTES)) {
         Ready::Bytes(count) => count,
@@ -123,7 +161,60 @@ pub(super) unsafe fn send_message(world: &mut World, id: Id, msg: *const libc::m
     Some(count as i32)
 }
 
-/// The address that a connect is to, if it is one of the internet.
+/// What came of receiving a datagram.
+struct Received {
+    /// How many bytes, or the negative of an error.
+    result: i32,
+    /// Whose it was, if there was one.
+    from: Option<SocketAddr>,
+    /// Whether there was no room for all of it.
+    is_cut: bool,
+}
+
+/// Receives a datagram into buffers; what they have no room for is gone. `None`: none has come.
+///
+/// # Safety
+///
+/// The buffers are valid, and nobody else uses them.
+unsafe fn receive_datagram(world: &mut World, id: Id, parts: &[libc::iovec], flags: i32) -> Option<Received> {
+    let datagram = match world.arrived(id, flags & libc::MSG_PEEK != 0) {
+        Ok(datagram) => datagram?,
+        Err(errno) => return Some(Received { result: -errno, from: None, is_cut: false }),
+    };
+    let mut left = &datagram.bytes[..];
+    for part in parts {
+        let (here, rest) = left.split_at(part.iov_len.min(left.len()));
+        // SAFETY: by the obligation; there is room for so many.
+        unsafe { ptr::copy_nonoverlapping(here.as_ptr(), part.iov_base.cast(), here.len()) };
+        left = rest;
+    }
+    let whole = datagram.bytes.len();
+    let count = if flags & libc::MSG_TRUNC != 0 { whole } else { whole - left.len() };
+    Some(Received { result: count as i32, from: Some(datagram.from), is_cut: !left.is_empty() })
+}
+
+/// Sends what is in buffers as a datagram. Gives how many bytes that were, or the negative of an error.
+///
+/// # Safety
+///
+/// The buffers are valid, and nobody writes them.
+unsafe fn send_datagram(world: &mut World, id: Id, parts: &[libc::iovec], to: Option<SocketAddr>) -> i32 {
+    let count = parts.iter().map(|part| part.iov_len).sum();
+    match world.sends(id, to, count) {
+        Ok(route) => {
+            let mut all = Vec::with_capacity(count);
+            for part in parts {
+                // SAFETY: by the obligation.
+                all.extend_from_slice(unsafe { bytes(part.iov_base.cast(), part.iov_len) });
+            }
+            world.send(id, route, &all);
+            count as i32
+        }
+        Err(errno) => -errno,
+    }
+}
+
+/// The address that a connect or a datagram is to, if it is one of the internet.
 ///
 /// # Safety
 ///
@@ -153,7 +244,7 @@ pub(super) unsafe fn address(addr: *const libc::sockaddr_storage, len: libc::soc
     }
 }
 
-/// Writes the peer's address of an accepted connection, as far as there is room.
+/// Writes the address of who has connected, or has sent a datagram, as far as there is room.
 ///
 /// # Safety
 ///

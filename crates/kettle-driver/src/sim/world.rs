@@ -1,5 +1,5 @@
 //! Owns the simulated network: its sockets, its time, and what happens in it. What becomes of what sockets send is in
-//! `connections`.
+//! `connections` and `datagrams`.
 //!
 //! It knows nothing of operations. Where something has changed that one may wait for, it leaves a note in `touched`, and
 //! who keeps the operations tries those again. A socket is one or several descriptor numbers, which real sockets of the
@@ -8,7 +8,8 @@
 //! Invariant: all lists are walked in the order of their places, so that nothing depends on addresses or on hashes.
 #![forbid(unsafe_code)]
 
-use super::address::{Addresses, HOME};
+use super::address::{Addresses, HOME, Protocol};
+use super::datagram::Flights;
 use super::events::{Event, Events, Id};
 use super::flow::Nanos;
 use super::sockets::{Socket, Sockets, State};
@@ -46,6 +47,7 @@ pub(crate) struct World {
     pub(super) addresses: Addresses,
     pub(super) events: Events,
     pub(super) sockets: Sockets,
+    pub(super) flights: Flights,
     /// How many sockets there have been.
     named: u64,
     /// Where operations are to be tried again.
@@ -65,6 +67,7 @@ impl World {
             addresses,
             events: Events::default(),
             sockets: Sockets::default(),
+            flights: Flights::default(),
             named: 0,
             touched: VecDeque::new(),
         }
@@ -88,6 +91,8 @@ impl World {
             Event::Arrival(id) => self.arrive(id),
             Event::Call(id, before) => self.call(id, before),
             Event::Answer(id, errno) => self.answer(id, errno),
+            Event::Landing(number) => self.land(number),
+            Event::Unreachable(id, to) => self.refuse(id, to),
         }
         true
     }
@@ -95,6 +100,7 @@ impl World {
     /// Nothing happens any more.
     pub(crate) fn end(&mut self) {
         self.events.clear();
+        self.flights = Flights::default();
         self.sockets = Sockets::default();
     }
 
@@ -146,6 +152,7 @@ impl World {
             peer: None,
             state,
             stream: None,
+            inbox: None,
             has_port: false,
             handles: 0,
             error: None,
@@ -159,8 +166,11 @@ impl World {
         if socket.has_port {
             self.addresses.give_back(socket.host, socket.local.port());
         }
+        if socket.inbox.is_some() {
+            self.addresses.unbind(Protocol::Datagram, socket.host, socket.local.port(), id);
+        }
         if let State::Listening(waiting) = socket.state {
-            self.addresses.unlisten(socket.host, socket.local.port(), id);
+            self.addresses.unbind(Protocol::Stream, socket.host, socket.local.port(), id);
             for waiting in waiting {
                 self.remove(waiting, true);
             }
@@ -182,7 +192,7 @@ impl World {
 
     pub(crate) fn peer_addr(&self, id: Id) -> Result<SocketAddr, i32> {
         let socket = self.sockets.get(id).ok_or(libc::EBADF)?;
-        let is_there = socket.stream.as_ref().is_some_and(|stream| !stream.is_reset);
+        let is_there = socket.inbox.is_some() || socket.stream.as_ref().is_some_and(|stream| !stream.is_reset);
         socket.peer.filter(|_| is_there).ok_or(libc::ENOTCONN)
     }
 
@@ -195,10 +205,39 @@ impl World {
         match self.sockets.get(id) {
             None => "a socket that is closed".to_owned(),
             Some(Socket { local, state: State::Listening(_), .. }) => format!("listener {local}"),
+            Some(Socket { local, state: State::Bound, .. }) => format!("datagram socket {local}"),
             Some(Socket { state: State::Calling(to), .. }) => format!("a connection to {to}"),
             Some(Socket { local, peer: Some(peer), .. }) => format!("connection {local} to {peer}"),
             Some(_) => "a socket that is not connected".to_owned(),
         }
+    }
+
+    /// What `poll` would tell of a socket.
+    pub(crate) fn polled(&self, id: Id, side: Side) -> i16 {
+        let Some(socket) = self.sockets.get(id) else { return libc::POLLNVAL };
+        let mut mask = 0;
+        match (&socket.state, &socket.stream) {
+            (State::Listening(waiting), _) if !waiting.is_empty() => mask |= libc::POLLIN,
+            (State::Fresh, _) => mask |= libc::POLLOUT | libc::POLLHUP,
+            (State::Answered(_), _) => mask |= libc::POLLOUT,
+            (State::Connected, Some(stream)) => {
+                let is_readable = stream.inbound.arrived() > 0 || stream.inbound.has_ended() || stream.is_read_shut;
+                let other = stream.other.and_then(|other| self.sockets.get(other)?.stream.as_ref());
+                let is_writable = other.is_none_or(|other| other.inbound.space() > 0) || stream.is_write_shut;
+                mask |= if is_readable { libc::POLLIN } else { 0 };
+                mask |= if is_writable { libc::POLLOUT } else { 0 };
+                mask |= if stream.is_reset { libc::POLLIN | libc::POLLOUT | libc::POLLERR | libc::POLLHUP } else { 0 };
+            }
+            (State::Bound, _) => {
+                let is_readable = socket.inbox.as_ref().is_some_and(|inbox| inbox.first().is_some());
+                mask |= libc::POLLOUT;
+                mask |= if is_readable { libc::POLLIN } else { 0 };
+                mask |= if socket.error.is_some() { libc::POLLERR } else { 0 };
+            }
+            _ => {}
+        }
+        let asked = if side == Side::Read { libc::POLLIN } else { libc::POLLOUT };
+        mask & (asked | libc::POLLERR | libc::POLLHUP)
     }
 
     pub(super) fn touch(&mut self, id: Id, side: Side) {

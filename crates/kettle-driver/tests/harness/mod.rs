@@ -102,6 +102,7 @@ impl Loop {
             if let Some(result) = self.completed.remove(&token) {
                 return result;
             }
+            assert!(!self.driver.is_quiet(), "{token:?} waits for nothing: {:?}", self.driver.describe(token));
             assert!(Instant::now() < end, "{token:?} does not complete; {:?}", self.driver);
             self.wait(Until::Deadline(end));
         }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// it is for tasks that it spawns. The host is made if it isn't there. No checkpoint.
 ///
 /// Each host has the addresses of the loop back for itself. Who is on no host is at home, on `127.0.0.1`, and reaches hosts
-/// as they reach each other.
+/// as they reach each other. (Its datagrams come from `192.0.0.8`, so that they can be answered.)
 ///
 /// ```
 /// use kettle_rt::testing::{host, simulate};
@@ -45,7 +45,7 @@ pub fn host<T>(address: impl Into<IpAddr>, f: impl FnOnce() -> T) -> T {
 }
 
 /// Parts two hosts of the simulation: what one sends does not reach the other one, connects included, until they are
-/// [healed](heal). Connections stay. No checkpoint.
+/// [healed](heal). Connections stay; datagrams are lost. No checkpoint.
 ///
 /// ```
 /// use kettle_rt::testing::{heal, part, simulate};
@@ -64,7 +64,7 @@ pub fn part(one: impl Into<IpAddr>, other: impl Into<IpAddr>) {
     network("part hosts", |network| network.part(one.into(), other.into()));
 }
 
-/// Opens the way between two hosts again: what was sent meanwhile arrives. No checkpoint. See [`part`].
+/// Opens the way between two hosts again: what connections have sent meanwhile arrives. No checkpoint. See [`part`].
 ///
 /// # Panics
 ///

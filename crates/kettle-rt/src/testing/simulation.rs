@@ -19,8 +19,9 @@ use std::time::Duration;
 ///   takes as long as what is done in it. [`Instant::now`](crate::Instant::now) tells it.
 /// - *Order* is random, where none was promised: which task runs next, whether a task pauses at a checkpoint where it need
 ///   not wait, what is heard of first, and all that [`choose`](crate::choose) is asked.
-/// - *The network* is not there. Bytes take a random time, come in pieces, and connections overtake each other. Hosts are made
-///   by [`host`](crate::testing::host), and can be parted.
+/// - *The network* is not there. Bytes take a random time, come in pieces, and connections overtake each other. Between hosts
+///   datagrams do as well, and some are lost or come twice. Hosts are made by [`host`](crate::testing::host), and can be
+///   parted.
 ///
 /// All of it follows from the seed. `KETTLE_SEED=17`, if it is set, is the seed instead, of every simulation of the process.
 ///
@@ -118,7 +119,8 @@ impl Simulation {
         Self { conditions: Conditions { seed, ..Conditions::default() }, stack_size: DEFAULT_STACK_SIZE }
     }
 
-    /// How long bytes are under way, one way: each send takes a time of its own from this range.
+    /// How long bytes are under way, one way: each send takes a time of its own from this range. So datagrams to other hosts
+    /// overtake each other.
     pub fn latency(mut self, range: RangeInclusive<Duration>) -> Self {
         self.conditions.latency = range;
         self
@@ -136,7 +138,22 @@ impl Simulation {
         self
     }
 
-    /// How many bytes may be under way to a socket and in its buffer: the next ones wait.
+    /// Once in how many sends of a datagram to another host it is lost; never if it is 0. Usually of 16 one is lost.
+    ///
+    /// What a host sends to itself is lost only if there is no room for it.
+    pub fn lost_once_in(mut self, sends: u32) -> Self {
+        self.conditions.lost_once_in = sends;
+        self
+    }
+
+    /// Once in how many sends of a datagram to another host it arrives twice; never if it is 0. Usually it is one of 32.
+    pub fn duplicated_once_in(mut self, sends: u32) -> Self {
+        self.conditions.duplicated_once_in = sends;
+        self
+    }
+
+    /// How many bytes may be under way to a socket and in its buffer: the next ones wait. What a buffer of datagrams has no
+    /// room for is lost when it arrives; each takes 256 bytes there besides its own.
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.conditions.capacity = bytes;
         self
