@@ -32,9 +32,13 @@
 //!
 //! Where the event loop is a [simulation](crate::testing), so is the network: sockets that are made there reach each other,
 //! and nobody else. Their options are kept and have no effect, but for timeouts, the non-blocking mode, and a reset on close
-//! (`SO_LINGER` with a time of zero). A socket that was made elsewhere gives errors in there (`EOPNOTSUPP`), and one of a
-//! simulation is connected to nothing outside. A call of a task that is unwinding does not wait, for nobody would have time
-//! pass: it gives an error of kind `WouldBlock` instead.
+//! (`SO_LINGER` with a time of zero). A socket that was made elsewhere gives errors in there (`EOPNOTSUPP`) where it would
+//! wait, and one of a simulation is connected to nothing outside. A call of a task that is unwinding does not wait, for
+//! nobody would have time pass: it gives an error of kind `WouldBlock` instead.
+//!
+//! What a host sends to itself by UDP arrives, once and in its order, if the receiver has room for it. Between hosts some
+//! datagrams are lost, come twice, or out of order; see [`UdpSocket`]. There are no groups to join and nothing that reaches
+//! everybody: multicast and broadcast give errors.
 //!
 //! # Cancellation
 //!
@@ -61,6 +65,7 @@ mod options;
 mod socket;
 mod tcp_stream;
 mod tcp_listener;
+mod udp_socket;
 mod descriptors;
 
 pub use std::net::{
@@ -68,3 +73,4 @@ pub use std::net::{
 };
 pub use tcp_listener::{Incoming, TcpListener};
 pub use tcp_stream::TcpStream;
+pub use udp_socket::UdpSocket;

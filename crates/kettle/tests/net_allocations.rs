@@ -1,11 +1,11 @@
-//! A read or write of a stream that has no options allocates nothing, and who does not read costs no memory.
+//! A read or write of a stream, or of datagrams, that has no options allocates nothing, and who does not read costs no memory.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 mod sockets;
 
 use kettle::net::TcpStream;
 use kettle::thread;
-use sockets::pair;
+use sockets::{pair, udp, udp_pair};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
@@ -52,6 +52,32 @@ fn reads_and_writes_allocate_nothing() {
             one.peek(&mut buf).unwrap();
             one.read_exact(&mut buf).unwrap();
             assert_eq!(buf, [1, 2]);
+        };
+        // Queues find their sizes.
+        (0..100).for_each(|_| round());
+        let before = ALLOCATIONS.get();
+        (0..1000).for_each(|_| round());
+        assert_eq!(ALLOCATIONS.get(), before);
+    });
+}
+
+#[test]
+fn datagrams_allocate_nothing() {
+    kettle::run(|| {
+        let ((one, other), (server, addr)) = (udp_pair(), udp());
+        thread::spawn(move || {
+            let mut buf = [0; 8];
+            while let Ok((len, from)) = server.recv_from(&mut buf) {
+                server.send_to(&buf[..len], from).unwrap();
+            }
+        });
+        let (client, _) = udp();
+        let round = || {
+            let mut buf = [0; 8];
+            one.send(b"tea").unwrap();
+            assert_eq!((other.peek(&mut buf).unwrap(), other.recv(&mut buf).unwrap()), (3, 3));
+            client.send_to(b"tea", addr).unwrap();
+            assert_eq!(client.recv_from(&mut buf).unwrap(), (3, addr));
         };
         // Queues find their sizes.
         (0..100).for_each(|_| round());

@@ -8,7 +8,7 @@ use child::{alone, descriptors};
 use kettle::net::{TcpListener, TcpStream};
 use kettle::thread;
 use kettle::time::Duration;
-use sockets::{listener, pair};
+use sockets::{listener, pair, udp_pair};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -139,6 +139,7 @@ fn in_a_child_calls_block_as_outside_of_tasks() {
         kettle::run(|| {
             served(|| {
                 let (mut ours, mut theirs) = pair();
+                let (our_post, their_post) = udp_pair();
                 let waiting = thread::spawn(thread::park);
                 let pid = fork(|| {
                     assert_eq!(thread::spawn(|| 7).join().unwrap(), 7);
@@ -154,11 +155,15 @@ fn in_a_child_calls_block_as_outside_of_tasks() {
                     let mut answer = [0; 3];
                     theirs.read_exact(&mut answer).unwrap();
                     assert_eq!(&answer, b"tea");
+                    their_post.send(b"more?").unwrap();
+                    assert_eq!(their_post.recv_from(&mut answer).unwrap().0, 3);
                 });
                 let mut heard = [0; 7];
                 ours.read_exact(&mut heard).unwrap();
                 assert_eq!(&heard, b"whistle");
                 ours.write_all(b"tea").unwrap();
+                assert_eq!(our_post.recv(&mut heard).unwrap(), 5);
+                our_post.send(b"tea").unwrap();
                 assert_eq!(end_of(pid), End::Exit(0));
                 assert!(!waiting.is_finished());
                 // The child's end of it is gone, this one's is there.

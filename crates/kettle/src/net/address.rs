@@ -1,9 +1,9 @@
-//! Owns the kernel's form of an address, for the operations that take or give one.
+//! Owns the kernel's form of an address, for the operations that take or give one, and trying one address after the other.
 //!
 //! The unsafe code of this module is reading the form that the family says it has.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
 
 /// An address of any family.
 #[derive(Clone, Copy)]
@@ -74,6 +74,18 @@ impl Address {
             _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the peer has no internet address")),
         }
     }
+}
+
+/// Tries addresses in their order until one does it. The error is that of the last one, as std has it.
+pub(super) fn each_addr<A: ToSocketAddrs, T>(addr: A, mut f: impl FnMut(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+    let mut last = None;
+    for addr in addr.to_socket_addrs()? {
+        match f(addr) {
+            Ok(done) => return Ok(done),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "could not resolve to any addresses")))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use super::socket::Socket;
 use super::tcp_listener::TcpListener;
 use super::tcp_stream::TcpStream;
+use super::udp_socket::UdpSocket;
 use std::net;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -112,5 +113,56 @@ impl From<TcpListener> for net::TcpListener {
         // A driver that accepts in non-blocking mode has left it in that. What this can't change, nobody can use.
         _ = listener.set_nonblocking(is_nonblocking);
         listener
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for UdpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl IntoRawFd for UdpSocket {
+    fn into_raw_fd(self) -> RawFd {
+        net::UdpSocket::from(self).into_raw_fd()
+    }
+}
+
+impl FromRawFd for UdpSocket {
+    unsafe fn from_raw_fd(fd: RawFd) -> Self {
+        // SAFETY: the obligation is the same.
+        Self::from(unsafe { net::UdpSocket::from_raw_fd(fd) })
+    }
+}
+
+impl From<OwnedFd> for UdpSocket {
+    /// With the timeouts and in the mode that it has.
+    fn from(fd: OwnedFd) -> Self {
+        Self::from(net::UdpSocket::from(fd))
+    }
+}
+
+impl From<UdpSocket> for OwnedFd {
+    fn from(socket: UdpSocket) -> Self {
+        net::UdpSocket::from(socket).into()
+    }
+}
+
+impl From<net::UdpSocket> for UdpSocket {
+    /// With the timeouts and in the mode that it has.
+    fn from(socket: net::UdpSocket) -> Self {
+        Self { socket: Socket::adopt(socket) }
+    }
+}
+
+impl From<UdpSocket> for net::UdpSocket {
+    fn from(socket: UdpSocket) -> Self {
+        socket.socket.into_inner()
     }
 }

@@ -161,6 +161,71 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
         unsafe { perform(op, Interest::Writable, patience) }.map(count)
     }
 
+    /// Receives a datagram: what there is no room for is gone, and 0 bytes are an empty one. A checkpoint.
+    pub(super) fn recv_datagram(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.take_datagram(buf, 0)
+    }
+
+    /// Receives a datagram that stays there. A checkpoint.
+    pub(super) fn peek_datagram(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.take_datagram(buf, libc::MSG_PEEK)
+    }
+
+    fn take_datagram(&self, buf: &mut [u8], flags: i32) -> io::Result<usize> {
+        let patience = self.patience(|options| &options.read_timeout);
+        let flags = flags | patience.flags();
+        let op = Op::Recv { fd: self.fd(), buf: buf.as_mut_ptr(), len: buf.len(), flags };
+        // SAFETY: the buffer is borrowed until the operation has ended.
+        unsafe { perform(op, Interest::Readable, patience) }.map(count)
+    }
+
+    /// Receives a datagram and its sender's address. A checkpoint.
+    pub(super) fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.take_datagram_from(buf, 0)
+    }
+
+    /// Receives a datagram that stays there, and its sender's address. A checkpoint.
+    pub(super) fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.take_datagram_from(buf, libc::MSG_PEEK)
+    }
+
+    fn take_datagram_from(&self, buf: &mut [u8], flags: i32) -> io::Result<(usize, SocketAddr)> {
+        let patience = self.patience(|options| &options.read_timeout);
+        let (mut address, len) = Address::room();
+        let mut part = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+        let mut msg = message(&raw mut part, 1);
+        msg.msg_name = (&raw mut address).cast();
+        msg.msg_namelen = len;
+        let op = Op::RecvMsg { fd: self.fd(), msg: &raw mut msg, flags: flags | patience.flags() };
+        // SAFETY: the buffer is borrowed, and all else are variables, until the operation has ended.
+        let count = unsafe { perform(op, Interest::Readable, patience) }.map(count)?;
+        Ok((count, address.get()?))
+    }
+
+    /// Sends a datagram to where the socket is connected to. A checkpoint.
+    pub(super) fn send_datagram(&self, buf: &[u8]) -> io::Result<usize> {
+        let patience = self.patience(|options| &options.write_timeout);
+        let flags = libc::MSG_NOSIGNAL | patience.flags();
+        let op = Op::Send { fd: self.fd(), buf: buf.as_ptr(), len: buf.len(), flags };
+        // SAFETY: the buffer is borrowed until the operation has ended.
+        unsafe { perform(op, Interest::Writable, patience) }.map(count)
+    }
+
+    /// Sends a datagram to an address. A checkpoint.
+    pub(super) fn send_to(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
+        let patience = self.patience(|options| &options.write_timeout);
+        let flags = libc::MSG_NOSIGNAL | patience.flags();
+        let (mut address, len) = Address::of(addr);
+        // It is only read.
+        let mut part = libc::iovec { iov_base: buf.as_ptr().cast_mut().cast(), iov_len: buf.len() };
+        let mut msg = message(&raw mut part, 1);
+        msg.msg_name = (&raw mut address).cast();
+        msg.msg_namelen = len;
+        let op = Op::SendMsg { fd: self.fd(), msg: &raw const msg, flags };
+        // SAFETY: as for `take_datagram_from`.
+        unsafe { perform(op, Interest::Writable, patience) }.map(count)
+    }
+
     /// Accepts a connection. A checkpoint.
     ///
     /// It is tried, and waited for only if there is none: as an operation of its own it would be one in each turn of the
@@ -203,6 +268,11 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
     /// The address of the other end; `stds` asks the system.
     pub(super) fn peer_addr_or(&self, stds: impl FnOnce(&S) -> io::Result<SocketAddr>) -> io::Result<SocketAddr> {
         simulated(|network| network.peer_addr(self.as_fd())).unwrap_or_else(|| stds(&self.inner))
+    }
+
+    /// Has a socket for datagrams send to one address, and hear of nobody else; `stds` asks the system.
+    pub(super) fn associate_or(&self, to: SocketAddr, stds: impl FnOnce(&S) -> io::Result<()>) -> io::Result<()> {
+        simulated(|network| network.associate(self.as_fd(), to)).unwrap_or_else(|| stds(&self.inner))
     }
 
     /// Ends reading or writing; `stds` asks the system.

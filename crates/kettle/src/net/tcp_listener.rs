@@ -1,6 +1,7 @@
 //! Owns `TcpListener`: std's, whose `accept` suspends the task where std's blocks the thread.
 #![forbid(unsafe_code)]
 
+use super::address::each_addr;
 use super::socket::Socket;
 use super::tcp_stream::TcpStream;
 use kettle_rt::simulated;
@@ -56,23 +57,14 @@ impl TcpListener {
     /// That of the last address, or of looking them up.
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
         if simulated(|_| ()).is_some() {
-            return Self::bind_simulated(addr);
+            return each_addr(addr, |addr| {
+                let listener = simulated(|network| network.listen(addr)).expect("invariant: a simulation goes on");
+                Ok(TcpListener { socket: Socket::new(listener?.into()) })
+            });
         }
         let socket = Socket::new(net::TcpListener::bind(addr)?);
         socket.lengthen_queue()?;
         Ok(TcpListener { socket })
-    }
-
-    fn bind_simulated<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
-        let mut last = None;
-        for addr in addr.to_socket_addrs()? {
-            match simulated(|network| network.listen(addr)) {
-                Some(Ok(listener)) => return Ok(TcpListener { socket: Socket::new(listener.into()) }),
-                Some(Err(error)) => last = Some(error),
-                None => {}
-            }
-        }
-        Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "could not resolve to any addresses")))
     }
 
     /// The address that it listens at: [`std::net::TcpListener::local_addr`].

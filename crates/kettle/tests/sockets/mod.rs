@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each of the test files that include it uses its part")]
 
-use kettle::net::{SocketAddr, TcpListener, TcpStream};
+use kettle::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
@@ -24,6 +24,21 @@ pub(crate) fn pair() -> (TcpStream, TcpStream) {
     let (listener, addr) = listener();
     let one = TcpStream::connect(addr).unwrap();
     (one, listener.accept().unwrap().0)
+}
+
+/// A socket for datagrams on a port of its own, and its address.
+pub(crate) fn udp() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap();
+    (socket, addr)
+}
+
+/// Two sockets for datagrams that are connected to each other.
+pub(crate) fn udp_pair() -> (UdpSocket, UdpSocket) {
+    let ((one, one_addr), (other, other_addr)) = (udp(), udp());
+    one.connect(other_addr).unwrap();
+    other.connect(one_addr).unwrap();
+    (one, other)
 }
 
 /// Both ends of a connection, the second one std's.
