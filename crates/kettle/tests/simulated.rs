@@ -5,7 +5,7 @@
 mod again;
 
 use again::again;
-use kettle::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use kettle::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use kettle::testing::{Simulation, Trace, heal, host, part, reset, simulate};
 use kettle::thread;
 use kettle::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use kettle::{Cancelled, timeout};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 const SERVER: [u8; 4] = [10, 0, 0, 1];
@@ -335,6 +336,25 @@ fn a_loopback_is_a_hosts_own() {
         let client = call(SERVER, addr).unwrap();
         assert_eq!(listener.accept().unwrap().1, client.local_addr().unwrap());
         assert_eq!(TcpListener::bind(SocketAddr::from((CLIENT, 80))).unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+    });
+}
+
+#[test]
+fn what_sockets_are_printed_as_has_their_simulated_addresses() {
+    let outside = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let said = format!("{outside:?}");
+    simulate(1, || {
+        let (listener, addr) = listen(SERVER);
+        let client = call(CLIENT, addr).unwrap();
+        let (from, fd) = (client.local_addr().unwrap(), client.as_raw_fd());
+        assert_eq!(format!("{client:?}"), format!("TcpStream {{ addr: {from}, peer: {addr}, fd: {fd} }}"));
+        let fd = listener.as_raw_fd();
+        assert_eq!(format!("{listener:?}"), format!("TcpListener {{ addr: {addr}, fd: {fd} }}"));
+        let socket = UdpSocket::bind("127.0.0.1:7").unwrap();
+        let fd = socket.as_raw_fd();
+        socket.connect("127.0.0.1:9").unwrap();
+        assert_eq!(format!("{socket:?}"), format!("UdpSocket {{ addr: 127.0.0.1:7, fd: {fd} }}"));
+        assert_eq!(format!("{outside:?}"), said, "what is not simulated is what it is");
     });
 }
 

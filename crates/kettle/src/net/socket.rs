@@ -260,6 +260,11 @@ impl<S: AsFd + Into<OwnedFd>> Socket<S> {
 
     // --- what a simulation answers, where one runs ---
 
+    /// The address of this end, if it is a simulated socket: for what it is printed as.
+    pub(super) fn simulated_addr(&self) -> Option<SocketAddr> {
+        simulated(|network| network.local_addr(self.as_fd()))?.ok()
+    }
+
     /// The address of this end; `stds` asks the system.
     pub(super) fn local_addr_or(&self, stds: impl FnOnce(&S) -> io::Result<SocketAddr>) -> io::Result<SocketAddr> {
         simulated(|network| network.local_addr(self.as_fd())).unwrap_or_else(|| stds(&self.inner))

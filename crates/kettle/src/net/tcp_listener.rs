@@ -9,6 +9,7 @@ use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
 use std::net::{self, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd};
 
 /// A socket that listens for connections: [`std::net::TcpListener`]. Dropping it closes it.
 ///
@@ -181,7 +182,8 @@ impl TcpListener {
 impl fmt::Debug for TcpListener {
     /// As std's: the address and the descriptor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
+        let Some(addr) = self.socket.simulated_addr() else { return self.socket.fmt(f) };
+        f.debug_struct("TcpListener").field("addr", &addr).field("fd", &self.socket.as_fd().as_raw_fd()).finish()
     }
 }
 

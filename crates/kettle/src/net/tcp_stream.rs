@@ -7,6 +7,7 @@ use kettle_rt::simulated;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 /// A connection between a local and a remote socket: [`std::net::TcpStream`].
@@ -395,6 +396,12 @@ impl Write for &TcpStream {
 impl fmt::Debug for TcpStream {
     /// As std's: the addresses of both ends, and the descriptor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
+        let Some(addr) = self.socket.simulated_addr() else { return self.socket.fmt(f) };
+        let mut told = f.debug_struct("TcpStream");
+        told.field("addr", &addr);
+        if let Ok(peer) = self.peer_addr() {
+            told.field("peer", &peer);
+        }
+        told.field("fd", &self.socket.as_fd().as_raw_fd()).finish()
     }
 }

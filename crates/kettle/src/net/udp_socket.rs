@@ -7,6 +7,7 @@ use kettle_rt::simulated;
 use std::fmt;
 use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 /// A socket for datagrams: [`std::net::UdpSocket`]. Dropping it closes it.
@@ -518,7 +519,8 @@ impl UdpSocket {
 impl fmt::Debug for UdpSocket {
     /// As std's: the address and the descriptor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
+        let Some(addr) = self.socket.simulated_addr() else { return self.socket.fmt(f) };
+        f.debug_struct("UdpSocket").field("addr", &addr).field("fd", &self.socket.as_fd().as_raw_fd()).finish()
     }
 }
 
