@@ -208,6 +208,28 @@ fn an_address_is_had_by_one_socket_and_streams_have_others() {
 }
 
 #[test]
+fn a_port_of_both_families_is_nobody_else_s() {
+    let mut l = world(calm());
+    let bind = |l: &mut Loop, ip: &str, port| bound_to(l, A, SocketAddr::new(ip.parse().unwrap(), port));
+    // As Linux has it, of sockets that hear IPv4 at `::`.
+    for (first, second, are_both) in [
+        ("::", "0.0.0.0", false),
+        ("::", "127.0.0.1", false),
+        ("::", "::1", false),
+        ("::1", "0.0.0.0", true),
+        ("::1", "127.0.0.1", true),
+        ("::ffff:127.0.0.1", "127.0.0.1", false),
+        ("::ffff:0.0.0.0", "127.0.0.1", false),
+    ] {
+        for (first, second) in [(first, second), (second, first)] {
+            let (_socket, addr) = bind(&mut l, first, 0).unwrap();
+            let errno = bind(&mut l, second, addr.port()).err().map(|error| error.raw_os_error().unwrap());
+            assert_eq!(errno, (!are_both).then_some(libc::EADDRINUSE), "{first} and {second}");
+        }
+    }
+}
+
+#[test]
 fn answers_find_their_way_from_each_host() {
     let mut l = world(calm());
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));

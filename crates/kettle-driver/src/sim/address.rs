@@ -75,10 +75,7 @@ impl Addresses {
         };
         let there = self.bound.entry((protocol, host, port)).or_default();
         let ip = addr.ip().to_canonical();
-        let is_taken = |(other, _): &(IpAddr, Id)| {
-            ip.is_ipv4() == other.is_ipv4() && (*other == ip || other.is_unspecified() || ip.is_unspecified())
-        };
-        if there.iter().any(is_taken) {
+        if there.iter().any(|(other, _)| covers(*other, ip) || covers(ip, *other)) {
             return Err(libc::EADDRINUSE);
         }
         there.push((ip, id));
@@ -108,10 +105,7 @@ impl Addresses {
     pub(crate) fn find(&self, protocol: Protocol, host: IpAddr, addr: SocketAddr) -> Option<Id> {
         let there = self.bound.get(&(protocol, host, addr.port()))?;
         let to = addr.ip().to_canonical();
-        let hears = |(ip, _): &&(IpAddr, Id)| {
-            *ip == to || ip.is_unspecified() && (ip.is_ipv6() || to.is_ipv4()) || to.is_unspecified()
-        };
-        there.iter().find(hears).map(|(_, id)| *id)
+        there.iter().find(|(ip, _)| covers(*ip, to) || to.is_unspecified()).map(|(_, id)| *id)
     }
 
     /// The address from which a host's datagrams come, as their receiver sees it.
@@ -166,4 +160,9 @@ impl Addresses {
     pub(crate) fn are_parted(&self, one: IpAddr, other: IpAddr) -> bool {
         !self.parted.is_empty() && self.parted.contains(&(one.min(other), one.max(other)))
     }
+}
+
+/// Whether who is bound to an address hears what is sent to another one. At `::` that is IPv4 as well.
+fn covers(bound: IpAddr, ip: IpAddr) -> bool {
+    bound == ip || bound.is_unspecified() && (bound.is_ipv6() || ip.is_ipv4())
 }
