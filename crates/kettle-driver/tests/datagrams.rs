@@ -27,6 +27,7 @@ on_all! {
     parts_are_gathered_and_scattered
     what_is_cut_is_said_to_be
     a_peeked_datagram_stays
+    who_peeks_leaves_it_to_those_behind
     who_is_connected_hears_of_one_only
     without_an_address_nothing_is_sent
     what_is_too_large_is_an_error
@@ -224,6 +225,26 @@ fn a_peeked_datagram_stays(kind: Kind) {
     assert_eq!(receive(&mut l, &one, &mut buf, 0), (5, other_addr));
     assert_eq!(receive(&mut l, &one, &mut buf, 0), (6, other_addr));
     assert_eq!(&buf[..6], b"second");
+    l.assert_idle();
+}
+
+fn who_peeks_leaves_it_to_those_behind(kind: Kind) {
+    let mut l = Loop::new(kind);
+    let (one, other) = connected(&mut l);
+    let (mut seen, mut taken) = ([0; 4], [0; 4]);
+    let looks = Op::Recv { fd: one.as_raw_fd(), buf: seen.as_mut_ptr(), len: 4, flags: libc::MSG_PEEK };
+    let polls = Op::Poll { fd: one.as_raw_fd(), interest: Interest::Readable };
+    let [looks, polls, takes] = [looks, polls, recv(&one, &mut taken)].map(|op| l.submit(op));
+    l.settle();
+    assert_eq!(l.run(send(&other, b"tea")), 3);
+    assert_eq!(l.result(takes), 3);
+    l.settle();
+    // A kernel may serve who takes it first. Then there is the next one to see.
+    if !(l.has(looks) && l.has(polls)) {
+        assert_eq!(l.run(send(&other, b"tea")), 3);
+    }
+    assert_eq!((l.result(looks), l.result(polls)), (3, i32::from(libc::POLLIN)));
+    assert_eq!((&seen, &taken), (b"tea\0", b"tea\0"));
     l.assert_idle();
 }
 
