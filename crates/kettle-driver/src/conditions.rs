@@ -1,6 +1,7 @@
 //! Owns what a simulated world is like: its seed, and how its network treats those who use it.
 #![forbid(unsafe_code)]
 
+use crate::random::Random;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -36,6 +37,15 @@ pub struct Conditions {
     pub backlog: usize,
     /// Whether the trace keeps its records, besides its hash.
     pub keeps_trace: bool,
+}
+
+impl Conditions {
+    /// How long something that is sent now is under way, in nanoseconds.
+    pub(crate) fn latency(&self, random: &mut Random) -> u64 {
+        let (least, most) = (self.latency.start().as_nanos(), self.latency.end().as_nanos());
+        let range = u64::try_from(most.saturating_sub(least)).unwrap_or(u64::MAX);
+        (least as u64).saturating_add(random.below(range.saturating_add(1)))
+    }
 }
 
 impl Default for Conditions {

@@ -10,9 +10,9 @@
 //! Invariant: an operation that is parked is in one queue, and `by_token` leads to it.
 
 mod flow;
+mod datagram;
 mod events;
 mod address;
-mod datagram;
 mod sockets;
 mod world;
 mod connections;

@@ -284,11 +284,8 @@ impl World {
 
     fn push(&mut self, to: Id, segment: Segment) {
         let now = self.now();
-        let Some(mut random) = self.inbound(to).map(|flow| flow.random.clone()) else { return };
-        let at = now.saturating_add(self.latency(&mut random));
-        if let Some(flow) = self.inbound(to) {
-            flow.random = random;
-        }
+        let Some(stream) = self.sockets.get_mut(to).and_then(|socket| socket.stream.as_mut()) else { return };
+        let at = now.saturating_add(self.conditions.latency(&mut stream.inbound.random));
         self.push_at(to, segment, at);
     }
 

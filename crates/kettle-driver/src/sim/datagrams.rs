@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 use super::address::Protocol;
-use super::datagram::{Datagram, Flight, Inbox};
-use super::events::{Event, Id};
+use super::datagram::{Datagram, Inbox};
+use super::events::{Event, Flight, Id};
 use super::flow::Nanos;
 use super::sockets::{Socket, State};
 use super::world::{Side, World};
@@ -18,17 +18,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 const MOST_V4: usize = 65_535 - 20 - 8;
 
 /// The same of IPv6, whose own header does not count.
-const MOST_V6: usize = 65_535 - 8;
+pub(super) const MOST_V6: usize = 65_535 - 8;
 
 /// Where a datagram goes, and where it comes from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Route {
+struct Route {
     from: SocketAddr,
     to: SocketAddr,
 }
 
 /// What becomes of a datagram: when it arrives, and when again. (Or never.)
-#[derive(Clone, Copy, Debug)]
 struct Fate {
     arrives: Option<Nanos>,
     again: Option<Nanos>,
@@ -36,7 +34,7 @@ struct Fate {
 
 impl World {
     pub(crate) fn is_datagram(&self, id: Id) -> bool {
-        self.sockets.get(id).is_some_and(|socket| socket.inbox.is_some())
+        self.sockets.get(id).is_some_and(|socket| matches!(socket.state, State::Bound { .. }))
     }
 
     /// Makes a socket that has no address yet one for datagrams, and gives it one.
@@ -44,11 +42,10 @@ impl World {
         let &Socket { host, name, .. } = self.sockets.get(id).ok_or(libc::EBADF)?;
         let local = self.addresses.bind(Protocol::Datagram, host, addr, id)?;
         let random = Random::new(self.conditions.seed).fork(2 + name);
-        let inbox = Inbox::new(self.conditions.capacity, random);
+        let inbox = Inbox::new(self.conditions.capacity);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.local = local;
-            socket.state = State::Bound;
-            socket.inbox = Some(inbox);
+            socket.state = State::Bound { inbox, random, last: 0 };
         }
         self.tracer.note(Note::Bound { socket: name, port: local.port().into() });
         Ok(())
@@ -94,76 +91,60 @@ impl World {
         Ok(Route { from: SocketAddr::new(from, local.port()), to })
     }
 
-    /// Whether a socket can send so many bytes to an address, or to where it is connected to: how they go.
-    pub(crate) fn sends(&mut self, id: Id, to: Option<SocketAddr>, bytes: usize) -> Result<Route, i32> {
-        let socket = self.sockets.get(id).ok_or(libc::EBADF)?;
-        if bytes > MOST_V6 {
-            return Err(libc::EMSGSIZE);
-        }
-        let to = to.or(socket.peer).ok_or(libc::EDESTADDRREQ)?;
+    /// Sends a datagram to an address, or to where the socket is connected to.
+    pub(crate) fn send(&mut self, sender: Id, to: Option<SocketAddr>, bytes: &[u8]) -> Result<(), i32> {
+        let &Socket { name, host, peer, .. } = self.sockets.get(sender).ok_or(libc::EBADF)?;
+        let to = to.or(peer).ok_or(libc::EDESTADDRREQ)?;
         if to.port() == 0 {
             return Err(libc::EINVAL);
         }
-        let route = self.route(id, to)?;
-        if route.to.is_ipv4() && bytes > MOST_V4 {
+        let Route { from, to } = self.route(sender, to)?;
+        if bytes.len() > if to.is_ipv4() { MOST_V4 } else { MOST_V6 } {
             return Err(libc::EMSGSIZE);
         }
-        match self.take_error(id) {
-            Some(errno) => Err(errno),
-            None => Ok(route),
+        if let Some(errno) = self.take_error(sender) {
+            return Err(errno);
         }
-    }
-
-    /// Sends a datagram.
-    pub(crate) fn send(&mut self, sender: Id, Route { from, to }: Route, bytes: &[u8]) {
-        let Some(&Socket { name, host, .. }) = self.sockets.get(sender) else { return };
         self.tracer.note(Note::Sent { socket: name, bytes: bytes.len() as u64 });
-        let Some(to_host) = self.addresses.owner(host, to.ip()) else { return self.lose(sender, bytes.len()) };
+        let Some(to_host) = self.addresses.owner(host, to.ip()) else {
+            self.lose(sender, bytes.len());
+            return Ok(());
+        };
         let Fate { arrives, again } = self.fate(sender, host, to_host);
         let datagram = Datagram { bytes: bytes.into(), from };
-        let flight = Flight { sender, from_host: host, to_host, to, datagram };
+        let flight = Box::new(Flight { sender, from_host: host, to_host, to, datagram });
         if let Some(again) = again {
             self.tracer.note(Note::Duplicated { socket: name, bytes: bytes.len() as u64 });
-            self.fly(flight.clone(), again);
+            self.events.push(again, Event::Landing(flight.clone()));
         }
         match arrives {
-            Some(arrives) => self.fly(flight, arrives),
+            Some(arrives) => self.events.push(arrives, Event::Landing(flight)),
             None => self.lose(sender, bytes.len()),
         }
+        Ok(())
     }
 
     /// What becomes of what a socket sends now, by its own random numbers.
     fn fate(&mut self, sender: Id, from: IpAddr, to: IpAddr) -> Fate {
         let now = self.now();
-        let (lost, duplicated) = (self.conditions.lost_once_in, self.conditions.duplicated_once_in);
-        let Some(mut random) = self.inbox(sender).map(|inbox| inbox.random.clone()) else {
+        let conditions = &self.conditions;
+        let later = |random: &mut Random| now.saturating_add(conditions.latency(random));
+        let Some(State::Bound { random, last, .. }) = self.sockets.get_mut(sender).map(|socket| &mut socket.state)
+        else {
             return Fate { arrives: None, again: None };
         };
-        let later = |random: &mut Random| Some(now.saturating_add(self.latency(random)));
-        let mut fate = Fate { arrives: later(&mut random), again: None };
-        if from != to {
-            if random.once_in(lost) {
-                fate.arrives = None;
-            } else if random.once_in(duplicated) {
-                fate.again = later(&mut random);
-            }
-            if self.addresses.are_parted(from, to) {
-                fate = Fate { arrives: None, again: None };
-            }
+        let arrives = later(random);
+        if from == to {
+            *last = arrives.max(*last);
+            return Fate { arrives: Some(*last), again: None };
         }
-        if let Some(inbox) = self.inbox(sender) {
-            inbox.random = random;
-            if from == to {
-                inbox.last = inbox.last.max(fate.arrives.unwrap_or(now));
-                fate.arrives = Some(inbox.last);
-            }
+        // Numbers are drawn where hosts are parted as well: what comes afterwards does not depend on that.
+        let is_lost = random.once_in(conditions.lost_once_in);
+        let again = (!is_lost && random.once_in(conditions.duplicated_once_in)).then(|| later(random));
+        match is_lost || self.addresses.are_parted(from, to) {
+            true => Fate { arrives: None, again: None },
+            false => Fate { arrives: Some(arrives), again },
         }
-        fate
-    }
-
-    fn fly(&mut self, flight: Flight, at: Nanos) {
-        let number = self.flights.insert(flight);
-        self.events.push(at, Event::Landing(number));
     }
 
     fn lose(&mut self, sender: Id, bytes: usize) {
@@ -172,8 +153,7 @@ impl World {
     }
 
     /// A datagram arrives where it was sent to.
-    pub(super) fn land(&mut self, number: u64) {
-        let Some(flight) = self.flights.remove(number) else { return };
+    pub(super) fn land(&mut self, flight: Flight) {
         let Flight { sender, from_host, to_host, to, mut datagram } = flight;
         let bytes = datagram.bytes.len();
         if self.addresses.are_parted(from_host, to_host) {
@@ -189,7 +169,10 @@ impl World {
             self.lose(sender, bytes);
             return self.send_back(sender, (to_host, to), from_host);
         };
-        if self.inbox(id).is_some_and(|inbox| inbox.push(datagram)) {
+        let receiver = self.sockets.get_mut(id).map(|socket| &mut socket.state);
+        if let Some(State::Bound { inbox, .. }) = receiver
+            && inbox.push(datagram)
+        {
             self.tracer.note(Note::Arrived { socket: name, bytes: bytes as u64 });
             self.touch(id, Side::Read);
         } else {
@@ -227,7 +210,7 @@ impl World {
         if let Some(errno) = socket.error.take() {
             return Err(errno);
         }
-        let Some(inbox) = &mut socket.inbox else { return Err(libc::EINVAL) };
+        let State::Bound { inbox, .. } = &mut socket.state else { return Err(libc::EINVAL) };
         if stays {
             return Ok(inbox.first().cloned());
         }
@@ -236,10 +219,6 @@ impl World {
             self.tracer.note(Note::Received { socket: socket.name, bytes: datagram.bytes.len() as u64 });
         }
         Ok(datagram)
-    }
-
-    fn inbox(&mut self, id: Id) -> Option<&mut Inbox> {
-        self.sockets.get_mut(id)?.inbox.as_mut()
     }
 }
 

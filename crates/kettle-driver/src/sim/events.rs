@@ -1,10 +1,11 @@
 //! Owns what will happen in a simulated network: events by time, those of one time in the order in which they were made.
 #![forbid(unsafe_code)]
 
+use super::datagram::Datagram;
 use super::flow::Nanos;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A socket, by its place and which of those that have had it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -13,7 +14,17 @@ pub(crate) struct Id {
     pub(crate) generation: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// A datagram that is under way.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Flight {
+    pub(crate) sender: Id,
+    pub(crate) from_host: IpAddr,
+    pub(crate) to_host: IpAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) datagram: Datagram,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Event {
     /// Something may arrive at a socket.
     Arrival(Id),
@@ -21,8 +32,8 @@ pub(crate) enum Event {
     Call(Id, u32),
     /// The answer to that arrives: 0, or the error.
     Answer(Id, i32),
-    /// A datagram arrives, by its number.
-    Landing(u64),
+    /// A datagram arrives.
+    Landing(Box<Flight>),
     /// A socket hears that nobody is bound where it has sent a datagram to.
     Unreachable(Id, SocketAddr),
 }

@@ -6,7 +6,8 @@
 
 use super::datagram::Inbox;
 use super::events::Id;
-use super::flow::Flow;
+use super::flow::{Flow, Nanos};
+use crate::random::Random;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
@@ -33,8 +34,6 @@ pub(crate) struct Socket {
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) state: State,
     pub(crate) stream: Option<Stream>,
-    /// Of those for datagrams.
-    pub(crate) inbox: Option<Inbox>,
     /// Whether `local`'s port is its own.
     pub(crate) has_port: bool,
     /// How many descriptors it has.
@@ -51,7 +50,13 @@ pub(crate) enum State {
     Answered(i32),
     Connected,
     /// It has an address, for datagrams.
-    Bound,
+    Bound {
+        inbox: Inbox,
+        /// The numbers of what it sends, which others do not disturb.
+        random: Random,
+        /// When the last one arrives that it has sent to its own host.
+        last: Nanos,
+    },
 }
 
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //!
 //! The unsafe code of this module is using the pointers of operations.
 
+use super::datagrams::MOST_V6;
 use super::events::Id;
 use super::world::{Ready, World};
 use crate::op::MOST_BYTES;
@@ -200,18 +201,15 @@ unsafe fn receive_datagram(world: &mut World, id: Id, parts: &[libc::iovec], fla
 /// The buffers are valid, and nobody writes them.
 unsafe fn send_datagram(world: &mut World, id: Id, parts: &[libc::iovec], to: Option<SocketAddr>) -> i32 {
     let count = parts.iter().map(|part| part.iov_len).sum();
-    match world.sends(id, to, count) {
-        Ok(route) => {
-            let mut all = Vec::with_capacity(count);
-            for part in parts {
-                // SAFETY: by the obligation.
-                all.extend_from_slice(unsafe { bytes(part.iov_base.cast(), part.iov_len) });
-            }
-            world.send(id, route, &all);
-            count as i32
-        }
-        Err(errno) => -errno,
+    if count > MOST_V6 {
+        return -libc::EMSGSIZE;
     }
+    let mut all = Vec::with_capacity(count);
+    for part in parts {
+        // SAFETY: by the obligation.
+        all.extend_from_slice(unsafe { bytes(part.iov_base.cast(), part.iov_len) });
+    }
+    world.send(id, to, &all).map_or_else(|errno| -errno, |()| count as i32)
 }
 
 /// The address that a connect or a datagram is to, if it is one of the internet.

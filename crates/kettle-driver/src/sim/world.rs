@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 use super::address::{Addresses, HOME, Protocol};
-use super::datagram::Flights;
 use super::events::{Event, Events, Id};
 use super::flow::Nanos;
 use super::sockets::{Socket, Sockets, State};
@@ -47,7 +46,6 @@ pub(crate) struct World {
     pub(super) addresses: Addresses,
     pub(super) events: Events,
     pub(super) sockets: Sockets,
-    pub(super) flights: Flights,
     /// How many sockets there have been.
     named: u64,
     /// Where operations are to be tried again.
@@ -67,7 +65,6 @@ impl World {
             addresses,
             events: Events::default(),
             sockets: Sockets::default(),
-            flights: Flights::default(),
             named: 0,
             touched: VecDeque::new(),
         }
@@ -91,7 +88,7 @@ impl World {
             Event::Arrival(id) => self.arrive(id),
             Event::Call(id, before) => self.call(id, before),
             Event::Answer(id, errno) => self.answer(id, errno),
-            Event::Landing(number) => self.land(number),
+            Event::Landing(flight) => self.land(*flight),
             Event::Unreachable(id, to) => self.refuse(id, to),
         }
         true
@@ -100,22 +97,12 @@ impl World {
     /// Nothing happens any more.
     pub(crate) fn end(&mut self) {
         self.events.clear();
-        self.flights = Flights::default();
         self.sockets = Sockets::default();
     }
 
-    /// A time from now until something sent now arrives.
-    pub(super) fn latency(&self, random: &mut Random) -> Nanos {
-        let (least, most) = (self.conditions.latency.start().as_nanos(), self.conditions.latency.end().as_nanos());
-        let range = u64::try_from(most.saturating_sub(least)).unwrap_or(u64::MAX);
-        (least as Nanos).saturating_add(random.below(range.saturating_add(1)))
-    }
-
+    /// When something that is sent now arrives.
     pub(super) fn later(&mut self) -> Nanos {
-        let mut random = self.random.clone();
-        let at = self.now().saturating_add(self.latency(&mut random));
-        self.random = random;
-        at
+        self.now().saturating_add(self.conditions.latency(&mut self.random))
     }
 
     // --- descriptors ---
@@ -152,7 +139,6 @@ impl World {
             peer: None,
             state,
             stream: None,
-            inbox: None,
             has_port: false,
             handles: 0,
             error: None,
@@ -166,14 +152,17 @@ impl World {
         if socket.has_port {
             self.addresses.give_back(socket.host, socket.local.port());
         }
-        if socket.inbox.is_some() {
-            self.addresses.unbind(Protocol::Datagram, socket.host, socket.local.port(), id);
-        }
-        if let State::Listening(waiting) = socket.state {
-            self.addresses.unbind(Protocol::Stream, socket.host, socket.local.port(), id);
-            for waiting in waiting {
-                self.remove(waiting, true);
+        match socket.state {
+            State::Bound { .. } => {
+                self.addresses.unbind(Protocol::Datagram, socket.host, socket.local.port(), id);
             }
+            State::Listening(waiting) => {
+                self.addresses.unbind(Protocol::Stream, socket.host, socket.local.port(), id);
+                for waiting in waiting {
+                    self.remove(waiting, true);
+                }
+            }
+            _ => {}
         }
         if let Some(stream) = socket.stream {
             self.hang_up(stream, resets);
@@ -192,8 +181,8 @@ impl World {
 
     pub(crate) fn peer_addr(&self, id: Id) -> Result<SocketAddr, i32> {
         let socket = self.sockets.get(id).ok_or(libc::EBADF)?;
-        let is_there = socket.inbox.is_some() || socket.stream.as_ref().is_some_and(|stream| !stream.is_reset);
-        socket.peer.filter(|_| is_there).ok_or(libc::ENOTCONN)
+        let is_reset = socket.stream.as_ref().is_some_and(|stream| stream.is_reset);
+        socket.peer.filter(|_| !is_reset).ok_or(libc::ENOTCONN)
     }
 
     pub(crate) fn take_error(&mut self, id: Id) -> Option<i32> {
@@ -205,7 +194,7 @@ impl World {
         match self.sockets.get(id) {
             None => "a socket that is closed".to_owned(),
             Some(Socket { local, state: State::Listening(_), .. }) => format!("listener {local}"),
-            Some(Socket { local, state: State::Bound, .. }) => format!("datagram socket {local}"),
+            Some(Socket { local, state: State::Bound { .. }, .. }) => format!("datagram socket {local}"),
             Some(Socket { state: State::Calling(to), .. }) => format!("a connection to {to}"),
             Some(Socket { local, peer: Some(peer), .. }) => format!("connection {local} to {peer}"),
             Some(_) => "a socket that is not connected".to_owned(),
@@ -228,10 +217,9 @@ impl World {
                 mask |= if is_writable { libc::POLLOUT } else { 0 };
                 mask |= if stream.is_reset { libc::POLLIN | libc::POLLOUT | libc::POLLERR | libc::POLLHUP } else { 0 };
             }
-            (State::Bound, _) => {
-                let is_readable = socket.inbox.as_ref().is_some_and(|inbox| inbox.first().is_some());
+            (State::Bound { inbox, .. }, _) => {
                 mask |= libc::POLLOUT;
-                mask |= if is_readable { libc::POLLIN } else { 0 };
+                mask |= if inbox.first().is_some() { libc::POLLIN } else { 0 };
                 mask |= if socket.error.is_some() { libc::POLLERR } else { 0 };
             }
             _ => {}
