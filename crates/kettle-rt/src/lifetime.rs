@@ -29,7 +29,8 @@ impl Loop {
     pub(crate) fn run(&self, root: TaskRef) {
         // A thread that exits in here runs destructors of thread-locals on a task's stack, among tasks that are suspended:
         // none of those goes on then.
-        EXIT.with(|_| ());
+        // (Among the last of them there are none left to run.)
+        _ = EXIT.try_with(|_| ());
         let own = CURRENT.replace(self);
         self.own.set(own);
         let unwinding = AbortOnUnwind;

@@ -5,7 +5,8 @@
 //! not wait, they don't. Before it spawns anything the thread has no loop, and waits as with `std`.
 //!
 //! When the thread ends, tasks of it that have not ended are left where they are: their stacks are never used again. To
-//! unwind them there would be to run them among thread-locals that have gone (S7).
+//! unwind them there would be to run them among thread-locals that have gone (S7). What else runs there, destructors of the
+//! thread's other thread-locals, waits as with `std` again, and is unparked so by those who know the thread.
 //!
 //! The unsafe code of this module is a box whose content is referred to until the thread ends.
 
@@ -13,6 +14,7 @@ use crate::event_loop::{self, Loop};
 use crate::header::TaskRef;
 use crate::remote::Remote;
 use crate::task;
+use crate::waker::remote_of;
 use kettle_driver::{Config, Driver, Kind};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -30,8 +32,11 @@ struct Own {
 thread_local! {
     static OWN: Own = const { Own { event_loop: Cell::new(ptr::null_mut()), thread: Cell::new(None) } };
     /// How the thread is found from others, as what it is outside of `run`.
-    static REMOTE: RefCell<Option<Arc<Remote>>> = const { RefCell::new(None) };
+    static REMOTE: Found = const { Found(RefCell::new(None)) };
 }
+
+/// How a thread is found, until its thread-locals go.
+struct Found(RefCell<Option<Arc<Remote>>>);
 
 /// The loop that runs on this thread, or else the thread's own, which is made if there is none.
 ///
@@ -48,10 +53,29 @@ pub(crate) fn event_loop<'a>() -> io::Result<&'a Loop> {
     }
 }
 
-/// How this thread is found from others.
+/// How this thread is found from others. Where that is not known any more, because it ends, it is one that it has left.
 pub(crate) fn remote() -> Arc<Remote> {
     let make = || Remote::new(None, thread::current().name().map(Box::from));
-    REMOTE.try_with(|remote| Arc::clone(remote.borrow_mut().get_or_insert_with(make))).unwrap_or_else(|_| make())
+    let found = REMOTE.try_with(|Found(remote)| {
+        let mut remote = remote.borrow_mut();
+        // That of a loop which has gone, or is a forked child's parent's.
+        if let Some(old) = remote.take_if(|remote| remote.belongs() && event_loop::current().is_none()) {
+            leave(&old);
+        }
+        Arc::clone(remote.get_or_insert_with(make))
+    });
+    found.unwrap_or_else(|_| {
+        let remote = make();
+        remote.leave();
+        remote
+    })
+}
+
+/// This thread leaves a remote. If it has the token, it has that of `std`.
+fn leave(remote: &Remote) {
+    if remote.leave() {
+        thread::current().unpark();
+    }
 }
 
 #[cold]
@@ -68,12 +92,7 @@ fn make<'a>(at: &'static Location<'static>) -> io::Result<&'a Loop> {
         // SAFETY: the function borrows nothing, and nobody takes its result.
         let thread = unsafe { task::make(event_loop, || (), at, None) };
         own.thread.set(Some(thread));
-        let mut remote = remote();
-        if remote.belongs() {
-            // In a forked child: that is the parent's.
-            REMOTE.with(|own| own.take());
-            remote = self::remote();
-        }
+        let remote = remote();
         remote.belong_to(Arc::clone(event_loop.mailbox()), thread.header().as_ptr().cast());
         thread.with_rare(|rare| rare.remote = Some(remote));
         event_loop.begin_outside(thread);
@@ -92,9 +111,20 @@ fn real_driver() -> io::Result<Driver> {
     with(Kind::Uring).or_else(|_| with(Kind::Epoll)).map_err(io::Error::other)
 }
 
+impl Drop for Found {
+    fn drop(&mut self) {
+        // That of a thread with a loop is left when the loop goes.
+        if let Some(remote) = self.0.take().filter(|remote| !remote.belongs() || event_loop::current().is_none()) {
+            leave(&remote);
+        }
+    }
+}
+
 impl Drop for Own {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
+        // Not after the loop has gone: who unparks it meanwhile tells the loop, or finds that it has left.
+        leave(&remote_of(thread));
         let event_loop = self.event_loop.replace(ptr::null_mut());
         // SAFETY: made by a box. References to it are those of calls that have returned: this is the thread's end.
         let event_loop = unsafe { Box::from_raw(event_loop) };

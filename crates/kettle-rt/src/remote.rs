@@ -12,6 +12,9 @@
 //!   sleep, unless notified            notify the driver
 //!   empty the mailbox
 //! ```
+//!
+//! A thread outside of `run` has a remote as well. When it ends, and its loop and its thread-locals go, it *leaves* that: its
+//! token is that of `std` from then on, and who unparks it goes there.
 
 use kettle_driver::Notifier;
 use std::cell::Cell;
@@ -27,6 +30,19 @@ const EMPTY: u8 = 0;
 const NOTIFIED: u8 = 1;
 /// The task waits in `park`.
 const PARKED: u8 = 2;
+/// The remote is that of a thread which has left it. Nothing leads out of this.
+const LEFT: u8 = 3;
+
+/// What a notice has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notified {
+    /// The task does not wait: its next park will find the token.
+    Running,
+    /// The task waits for it, and has to be woken.
+    Parked,
+    /// The thread has left, and has to be unparked as with `std`.
+    Left,
+}
 
 /// How a task is found from anywhere, for as long as anybody asks.
 #[derive(Debug)]
@@ -236,9 +252,25 @@ impl Remote {
         self.token.swap(EMPTY, Ordering::Acquire);
     }
 
-    /// Makes the token available. Gives `true` if the task waits for it: then it has to be woken.
-    pub(crate) fn notify(&self) -> bool {
-        self.token.swap(NOTIFIED, Ordering::Release) == PARKED
+    /// Makes the token available.
+    pub(crate) fn notify(&self) -> Notified {
+        // Written also if it is there already: what came before this is seen by who takes it.
+        let notify = |token| (token != LEFT).then_some(NOTIFIED);
+        match self.token.fetch_update(Ordering::Release, Ordering::Relaxed, notify) {
+            Ok(PARKED) => Notified::Parked,
+            Ok(_) => Notified::Running,
+            Err(_) => Notified::Left,
+        }
+    }
+
+    /// The thread waits as with `std` from now on. Gives whether the token was there: it is taken. For its own thread.
+    pub(crate) fn leave(&self) -> bool {
+        self.token.swap(LEFT, Ordering::Acquire) == NOTIFIED
+    }
+
+    /// Whether its thread has left it. For its own thread.
+    pub(crate) fn has_left(&self) -> bool {
+        self.token.load(Ordering::Relaxed) == LEFT
     }
 
     /// The future was not ready, and the task is about to wait. Gives `false` if it has been woken since: that is heard now.

@@ -4,7 +4,7 @@
 use crate::event_loop;
 use crate::header::{Flags, TaskRef, Wait};
 use crate::outside;
-use crate::remote::Remote;
+use crate::remote::{Notified, Remote};
 use crate::wait;
 use crate::waker::remote_of;
 use std::fmt;
@@ -38,13 +38,9 @@ enum Id {
 impl Thread {
     pub(crate) fn of(task: TaskRef) -> Self {
         match task.is(Flags::THREAD) {
-            true => Self::of_this_thread(),
+            true => Self(Kind::Thread(thread::current(), remote_of(task))),
             false => Self(Kind::Task(remote_of(task))),
         }
-    }
-
-    fn of_this_thread() -> Self {
-        Self(Kind::Thread(thread::current(), outside::remote()))
     }
 
     /// What no other task or thread of this process has.
@@ -74,19 +70,20 @@ impl Thread {
     /// Makes its token available: its next [`park`], or the one that it waits in, ends. From any thread; no checkpoint.
     pub fn unpark(&self) {
         let (Kind::Task(remote) | Kind::Thread(_, remote)) = &self.0;
-        if !remote.notify() {
-            return;
-        }
-        match event_loop::here(remote) {
-            Some((event_loop, task)) => task.into_iter().for_each(|task| event_loop.wake(task)),
-            None => {
-                if !remote.send()
-                    && let Kind::Thread(thread, _) = &self.0
-                {
-                    // It has no loop, and waits as with `std`.
-                    thread.unpark();
+        let is_told = match remote.notify() {
+            Notified::Running => true,
+            Notified::Left => false,
+            Notified::Parked => match event_loop::here(remote) {
+                Some((event_loop, task)) => {
+                    task.into_iter().for_each(|task| event_loop.wake(task));
+                    true
                 }
-            }
+                None => remote.send(),
+            },
+        };
+        if !is_told && let Kind::Thread(thread, _) = &self.0 {
+            // It has no loop, or not any more, and waits as with `std`.
+            thread.unpark();
         }
     }
 }
@@ -112,7 +109,7 @@ impl fmt::Debug for Thread {
 pub fn current() -> Thread {
     match event_loop::current().and_then(|event_loop| event_loop.current_task()) {
         Some(task) => Thread::of(task),
-        None => Thread::of_this_thread(),
+        None => Thread(Kind::Thread(thread::current(), outside::remote())),
     }
 }
 
@@ -161,11 +158,14 @@ fn park_thread(deadline: Option<Instant>) {
         return;
     }
     let remote = outside::remote();
-    if remote.park() {
+    let has_left = remote.has_left();
+    if has_left || remote.park() {
         match deadline {
             Some(deadline) => thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
             None => thread::park(),
         }
-        remote.unparked();
+        if !has_left {
+            remote.unparked();
+        }
     }
 }
