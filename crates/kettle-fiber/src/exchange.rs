@@ -128,6 +128,32 @@ impl Flight {
     }
 }
 
+/// Whether what was caught is the unwinding that drops a coroutine, and no panic. Who catches for others has it go on.
+///
+/// ```
+/// use kettle_fiber::{Yielder, coroutine, is_unwinding};
+/// use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+///
+/// /// Counts panics of a function, and does not let them out.
+/// fn contain(panics: &mut usize, f: impl FnOnce()) {
+///     match catch_unwind(AssertUnwindSafe(f)) {
+///         Err(payload) if is_unwinding(&*payload) => resume_unwind(payload),
+///         Err(_) => *panics += 1,
+///         Ok(()) => {}
+///     }
+/// }
+///
+/// let mut kettle = coroutine(|y: &mut Yielder<_>| {
+///     contain(&mut 0, || _ = y.yield_("it sings"));
+///     unreachable!("nobody resumes it");
+/// });
+/// kettle.next();
+/// drop(kettle);
+/// ```
+pub fn is_unwinding(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<Unwinding>()
+}
+
 impl<Y, S> Exchange<Y, S> {
     pub(crate) fn new(entry: Entry, place: Place) -> Self {
         let link = Link::new(entry);

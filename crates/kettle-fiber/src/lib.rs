@@ -64,6 +64,7 @@ mod builder;
 pub use builder::{Builder, coroutine, scoped, try_coroutine};
 pub use class::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError};
 pub use coroutine::Coroutine;
+pub use exchange::is_unwinding;
 pub use memory::Guards;
 pub use scoped::Scoped;
 pub use yielder::Yielder;

@@ -33,6 +33,7 @@ use std::pin::pin;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Poll;
+use std::thread;
 
 /// Tasks that borrow from the one that spawns them, and end together. See [`task_group`].
 pub struct Group<'scope, 'env: 'scope, E> {
@@ -46,6 +47,8 @@ pub(crate) struct Inner<E> {
     region: Region,
     errors: RefCell<Vec<E>>,
     panics: RefCell<Vec<Payload>>,
+    /// What drops the coroutine that has opened the group: it has come out of the group's function.
+    unwinding: Cell<Option<Payload>>,
     keeps_panics: Cell<bool>,
     /// Where spawners find the group, if there are any.
     door: OnceCell<Rc<Door<E>>>,
@@ -110,6 +113,10 @@ impl<E> Drop for Closes<'_, E> {
 /// have it calls [`keep_panics`](Group::keep_panics), and is given panics and errors together. If there is no event loop on this
 /// thread and none can be made; inside of a future, or in a destructor that runs by unwinding.
 ///
+/// A coroutine that is dropped while it is suspended in the function is unwound through the group. That is no failure: it
+/// cancels the tasks, waits for them, and goes on; unless one of them has panicked, for that is given first. (If it is dropped
+/// by unwinding, nothing can be given.)
+///
 /// # Cancellation
 ///
 /// What cancels the group from outside cancels its tasks. It waits for them all the same, and unwinds then, unless something has
@@ -146,6 +153,7 @@ impl<E> Inner<E> {
             region: Region { is_group: true, ..Region::default() },
             errors: RefCell::default(),
             panics: RefCell::default(),
+            unwinding: Cell::default(),
             keeps_panics: Cell::new(false),
             door: OnceCell::new(),
         }
@@ -165,8 +173,17 @@ impl<E> Inner<E> {
                 "a task of a group panicked where it could not be caught: in a destructor, or for want of a stack",
             ));
         }
-        if !self.keeps_panics.get() && !panics.is_empty() {
+        let unwinding = self.unwinding.take();
+        let keeps_panics = match unwinding {
+            // What is dropped can't give them. But a panic out of a destructor that runs by unwinding would end the process.
+            Some(_) => thread::panicking(),
+            None => self.keeps_panics.get(),
+        };
+        if !keeps_panics && !panics.is_empty() {
             resume_unwind(panics.swap_remove(0));
+        }
+        if let Some(unwinding) = unwinding {
+            resume_unwind(unwinding);
         }
         let why = self.region.asked.get().unwrap_or(Reason::Explicit);
         if !errors.is_empty() || !panics.is_empty() {
@@ -205,6 +222,11 @@ impl<E> Inner<E> {
     fn panic(&self, panic: Payload) -> Cancelled {
         match panic.downcast() {
             Ok(cancelled) => *cancelled,
+            Err(unwinding) if kettle_fiber::is_unwinding(&*unwinding) => {
+                self.unwinding.set(Some(unwinding));
+                self.cancel(Reason::Explicit);
+                Cancelled::new(Reason::Explicit)
+            }
             Err(panic) => {
                 self.panics.borrow_mut().push(panic);
                 self.cancel(Reason::Sibling);
