@@ -7,6 +7,7 @@
 
 use crate::cancelled::Reason;
 use crate::event_loop::{Loop, home_of, refuse_to_go_on};
+use crate::foreign::wake;
 use crate::header::{Flags, Region, State, TaskRef};
 use crate::region;
 
@@ -108,7 +109,7 @@ impl Loop {
             rare.waker.take()
         });
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 

@@ -19,6 +19,7 @@ use self::parts::ENDED;
 use crate::alarm::Listener;
 use crate::cancelled::Reason;
 use crate::cells::Cells;
+use crate::foreign::wake;
 use crate::header::{Flags, Region, Run, State, TaskRef, Wait};
 use crate::order::Order;
 use crate::remote::{Message, Slot};
@@ -31,7 +32,6 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::ptr::{self, NonNull};
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// How many tasks are resumed before the loop looks at the clock.
@@ -242,7 +242,7 @@ impl Loop {
             self.interrupt(task);
         }
         drop(expired);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
         self.take_mail();
     }
 

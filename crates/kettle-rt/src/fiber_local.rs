@@ -7,6 +7,7 @@
 
 use crate::cancelled::Cancelled;
 use crate::event_loop::{self, Loop};
+use crate::foreign::discard;
 use crate::header::{Flags, TaskRef};
 use crate::locals::{Key, Locals, Place};
 use std::any::TypeId;
@@ -259,7 +260,10 @@ pub(crate) fn end(task: TaskRef) -> bool {
     while let Some(value) = task.with_rare(|rare| rare.locals.take_last()) {
         // The panic hook has said it.
         let ended = catch_unwind(AssertUnwindSafe(|| drop(value)));
-        panicked |= ended.is_err_and(|payload| !payload.is::<Cancelled>());
+        if let Err(payload) = ended {
+            panicked |= !payload.is::<Cancelled>();
+            discard(payload);
+        }
     }
     panicked
 }

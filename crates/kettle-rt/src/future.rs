@@ -4,6 +4,12 @@
 //! A task that is a future has no stack: its loop polls it. It has the same handle as one of a function, and is cancelled by
 //! dropping the future. What would suspend a task (std's calls) blocks the thread in there, as outside of tasks; `.await` is
 //! how a future waits.
+//!
+//! # Wakers that panic
+//!
+//! Futures of this library may be polled by other executors, and wake those by their wakers. A waker that panics when it is
+//! woken has been told of by the panic hook, and its panic ends there: nobody in an event loop is to blame for it, nor is who
+//! sends a value, or receives one. What a waker does when it is cloned or dropped in a poll is that poll's.
 
 use crate::alarm::{Alarm, Kept, Listener};
 use crate::cancelled::{Cancelled, Reason};

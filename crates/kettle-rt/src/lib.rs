@@ -23,7 +23,7 @@
 //!
 //! # Modules, in reading order
 //!
-//! How other threads find a task (`remote`), the memory for tasks (`cells`), what one is unwound with (`cancelled`), what repeats a
+//! How what is not ours is called (`foreign`); how other threads find a task (`remote`), the memory for tasks (`cells`), what one is unwound with (`cancelled`), what repeats a
 //! simulation (`seed`), where a task's own values lie (`locals`), what the loop knows of it (`header`), how a cancellation
 //! spreads (`region`), what a timer wakes besides (`alarm`), what a simulation chooses (`order`), what is called what
 //! (`tokens`); how a forked child hears of it (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks
@@ -36,6 +36,7 @@
 //! ([`testing`]).
 #![warn(missing_debug_implementations)]
 
+mod foreign;
 mod remote;
 mod cells;
 mod cancelled;
@@ -80,6 +81,7 @@ pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};
 pub use event_loop::{choose, now};
 pub use fiber_local::{AccessError, FiberKey};
+pub use foreign::wake;
 pub use future::{in_fiber, spawn_future};
 pub use group::{Group, GroupHandle, NoTurns, task_group};
 pub use group_error::GroupError;

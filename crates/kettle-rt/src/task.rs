@@ -6,6 +6,7 @@ use crate::cancelled::Cancelled;
 use crate::cells::Size;
 use crate::event_loop::{self, Loop, entry};
 use crate::fiber_local;
+use crate::foreign::discard;
 use crate::header::{Flags, Header, Rare, Run, State, TaskRef, Vtable, Wait};
 use crate::region;
 use crate::waker::Poller;
@@ -14,7 +15,7 @@ use std::alloc::Layout;
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
@@ -247,16 +248,6 @@ fn poll_once<F: Future>(task: TaskRef, future: Pin<&mut F>) -> thread::Result<Po
         }
     }
     polled
-}
-
-/// Drops a value. Gives whether that has panicked. What the destructor of a payload panics with is forgotten: its own might
-/// panic again, and so for ever.
-fn discard<T>(value: T) -> bool {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) else { return false };
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(payload);
-    }
-    true
 }
 
 /// Whether a task has ended by a panic, and not by its cancellation.

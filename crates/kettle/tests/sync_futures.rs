@@ -6,11 +6,12 @@ use kettle::testing::explore;
 use kettle::{future, spawn_future, thread, wait};
 use kettle_rt::choose;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::RecvError;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -227,8 +228,43 @@ fn a_waker_that_panics_keeps_nobody_from_being_woken() {
     assert!(first.as_mut().poll(&mut Context::from_waker(&counting)).is_pending());
     assert!(second.as_mut().poll(&mut Context::from_waker(&panics)).is_pending());
     assert!(third.as_mut().poll(&mut Context::from_waker(&counting)).is_pending());
-    assert!(catch_unwind(AssertUnwindSafe(|| drop(sender))).is_err());
+    drop(sender);
     assert_eq!(counts.0.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_waker_that_panics_takes_no_value_from_who_wakes_it() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            resume_unwind(Box::new("no"));
+        }
+    }
+    let panics = Waker::from(Arc::new(Panics));
+    let mut panics = Context::from_waker(&panics);
+    let (sender, receiver) = channel::bounded(0);
+    let mut receives = pin!(receiver.recv_async());
+    assert!(receives.as_mut().poll(&mut panics).is_pending());
+    sender.send(1).unwrap();
+    assert_eq!(receives.as_mut().poll(&mut panics), Poll::Ready(Ok(1)));
+    let receive: [fn(&channel::Receiver<u32>) -> _; 3] =
+        [|r| r.recv(), |r| wait(r.recv_async()), |r| r.recv_timeout(Duration::MAX).map_err(|_| RecvError)];
+    for receive in receive {
+        let mut sends = pin!(sender.send_async(2));
+        assert!(sends.as_mut().poll(&mut panics).is_pending());
+        assert_eq!(receive(&receiver), Ok(2));
+        assert!(sends.as_mut().poll(&mut panics).is_ready());
+    }
+    // Also where a panic is under way already.
+    let (sender, receiver) = channel::unbounded::<()>();
+    let mut receives = pin!(receiver.recv_async());
+    assert!(receives.as_mut().poll(&mut panics).is_pending());
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let _sender = sender;
+        resume_unwind(Box::new("first"));
+    }));
+    assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"first"));
+    assert_eq!(receives.as_mut().poll(&mut panics), Poll::Ready(Err(RecvError)));
 }
 
 /// A waker that polls, sends and drops where it is woken: nothing is locked there.

@@ -21,14 +21,13 @@
 //! The unsafe code of this module is reaching nodes and slots through pointers.
 
 use super::model::{AtomicUsize, Ordering, Waiter};
+use kettle_rt::wake;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::task::Waker;
-use std::thread;
 
 /// One who waits in one list. All in it is touched under the list's lock, or by who has claimed it.
 pub struct Node<T> {
@@ -256,7 +255,7 @@ impl<T> Drop for Claimed<T> {
         match mem::replace(&mut self.listener, Listener::None) {
             // SAFETY: 1. a node is claimed once, and a race decided once. 2. By the obligation of `push`.
             Listener::Waiter(waiter) => unsafe { Waiter::notify(waiter) },
-            Listener::Waker(waker) => waker.wake(),
+            Listener::Waker(waker) => wake(waker),
             Listener::None => {}
         }
     }
@@ -285,15 +284,8 @@ impl<T> Drop for AllClaimed<T> {
         while let Some(claimed) = self.next() {
             drop(claimed);
         }
-        // A waker that panics does not keep the others from being woken.
-        let mut panicked = None;
         while let Some(waker) = self.wakers.pop() {
-            panicked = catch_unwind(AssertUnwindSafe(|| waker.wake())).err().or(panicked);
-        }
-        if let Some(panic) = panicked
-            && !thread::panicking()
-        {
-            resume_unwind(panic);
+            wake(waker);
         }
     }
 }
