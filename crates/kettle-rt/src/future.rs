@@ -98,11 +98,9 @@ impl Polls {
 impl Drop for Polls {
     fn drop(&mut self) {
         let task = self.task.task();
+        // Otherwise it waits for something else, or has ended.
         if event_loop::current().and_then(Loop::current_task) == Some(task) {
             self.poller.end(task);
-        } else if let Some(event_loop) = event_loop::home_of(task) {
-            // It waits for something else, or has ended. What has woken it may have been meant for a poll below.
-            event_loop.wake(self.task.woken());
         }
     }
 }
@@ -111,6 +109,7 @@ impl Drop for Polls {
 /// where this one unwinds.
 fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<F::Output> {
     loop {
+        polls.poller.begin(polls.task.task());
         if let Poll::Ready(output) = polls.poller.with_context(|context| future.as_mut().poll(context)) {
             return Some(output);
         }
@@ -121,7 +120,6 @@ fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<
         } else {
             event_loop.yield_now(task);
         }
-        polls.poller.stop_waiting(task);
         check(task);
     }
 }

@@ -104,12 +104,14 @@ impl Flags {
     pub(crate) const HANDLE: Self = Self(1 << 7);
     /// Its result is in its place. Set by itself, cleared by who takes or drops it.
     pub(crate) const RESULT: Self = Self(1 << 8);
-    /// A future that it polls has been woken on its own thread. Set by who wakes it, cleared by `waker`.
+    /// A future that it polls has been woken on its own thread, and that is not counted yet. Set by `alarm`, cleared by `waker`.
     pub(crate) const WOKEN: Self = Self(1 << 9);
     /// It is not in the ready queue, for its region has no turn for it yet. Set and cleared by the loop, while it is created.
     pub(crate) const HELD: Self = Self(1 << 10);
     /// It has passed a checkpoint. Set by itself at each, cleared by who wants to know.
     pub(crate) const PASSED: Self = Self(1 << 11);
+    /// It waits for a future. Set and cleared by `waker`, for which it counts only as long as the task has nothing rare.
+    pub(crate) const POLLED: Self = Self(1 << 12);
 }
 
 /// What is known of a task's function and result at compile time.
@@ -142,8 +144,11 @@ pub(crate) struct Rare {
     pub(crate) stack_size: usize,
     /// How other threads find it; made when it is first asked for.
     pub(crate) remote: Option<Arc<Remote>>,
-    /// The same, made by another thread while a future was polled. The last one only: earlier ones need not be heard.
+    /// The same, of a task that is a future, made by another thread while it was polled. The last one only: earlier ones need
+    /// not be heard.
     pub(crate) foreign: Option<Arc<Remote>>,
+    /// How often a future that it polls has been woken, as far as that has been counted.
+    pub(crate) wakes: u64,
     /// A future's waker that waits for the task's end.
     pub(crate) waker: Option<Waker>,
     pub(crate) locals: Locals,

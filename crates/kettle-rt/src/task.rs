@@ -237,8 +237,7 @@ impl<F: Future<Output = R>, R, K: Kept<R>> Whole<F, R, K> {
 /// Polls a task's future once. If it is not ready, the task waits until it is woken, or is in the queue again.
 fn poll_once<F: Future>(task: TaskRef, future: Pin<&mut F>) -> thread::Result<Poll<F::Output>> {
     let event_loop = event_loop::current().expect("invariant: a loop polls its tasks");
-    let mut poller = Poller::new(event_loop, task);
-    poller.stop_waiting(task);
+    let mut poller = Poller::of_future(event_loop, task);
     let polled = catch_unwind(AssertUnwindSafe(|| poller.with_context(|context| future.poll(context))));
     if let Ok(Poll::Pending) = polled {
         if poller.may_wait(task) && !task.is(Flags::CANCELLED) {
@@ -246,6 +245,7 @@ fn poll_once<F: Future>(task: TaskRef, future: Pin<&mut F>) -> thread::Result<Po
         } else {
             event_loop.make_ready(task);
         }
+        poller.rest(task);
     }
     polled
 }

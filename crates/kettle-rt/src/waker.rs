@@ -10,6 +10,10 @@
 //!                            no: it says that it waits; who wakes it now puts it into the queue, or into the mailbox
 //! ```
 //!
+//! A poll may wait in turn, within itself, and a coroutine that is suspended in it may leave such a wait half-way. So a task
+//! can have several pollers, and what wakes the task does not say which one it is for. All of it is counted, in the task; each
+//! poller remembers how far the count was when its poll began, and polls again if there is more.
+//!
 //! The unsafe code of this module is the vtables of wakers.
 
 use crate::event_loop::{self, Loop};
@@ -21,30 +25,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
-/// A task that polls a future, in the frame of the function that does it. Other threads may see it during a poll.
+/// A wait of a task for a future, in the frame of the function that polls it. Other threads may see it during a poll.
 pub(crate) struct Poller {
     /// The task's header: for other threads a number.
     task: NonNull<()>,
     mailbox: *const Mailbox,
     /// Whether the waker has been woken that is lent.
     is_woken: AtomicBool,
-    /// What another thread has cloned in the poll that runs, or did last.
+    /// What another thread has cloned in the poll that runs.
     foreign: OnceLock<Arc<Remote>>,
-    /// Whether another poll of this task, below this one, had been woken when this one began.
-    was_woken: bool,
+    /// What another thread has cloned last, in a poll that is over. Those before that need not be heard.
+    last_foreign: Option<Arc<Remote>>,
+    /// How often the task had been woken when the poll began that runs, or was the last.
+    seen: u64,
 }
 
 impl Poller {
     pub(crate) fn new(event_loop: &Loop, task: TaskRef) -> Self {
-        let was_woken = task.is(Flags::WOKEN);
-        task.clear(Flags::WOKEN);
+        if task.is(Flags::POLLED) && !task.has_rare() {
+            // From now on what is heard is counted: it may be meant for either.
+            task.with_rare(|_| ());
+        }
+        task.set(Flags::POLLED);
         Self {
             task: task.header().cast(),
             mailbox: Arc::as_ptr(event_loop.mailbox()),
             is_woken: AtomicBool::new(false),
             foreign: OnceLock::new(),
-            was_woken,
+            last_foreign: None,
+            seen: 0,
         }
+    }
+
+    /// The next poll begins: who wakes the task from now on finds it running.
+    pub(crate) fn begin(&mut self, task: TaskRef) {
+        let wakes = self.wakes(task);
+        self.seen = if task.has_rare() { wakes } else { 0 };
     }
 
     /// Calls a function with a context whose waker wakes this task.
@@ -58,54 +74,79 @@ impl Poller {
     /// After a poll that was not ready: whether the task may wait until it is woken. Otherwise it is to poll again.
     pub(crate) fn may_wait(&mut self, task: TaskRef) -> bool {
         if let Some(foreign) = self.foreign.take()
-            && let Some(earlier) = task.with_rare(|rare| rare.foreign.replace(foreign))
+            && let Some(earlier) = self.last_foreign.replace(foreign)
         {
             // Nobody tells it of the task's end any more, and it may be in the mailbox.
             earlier.end();
         }
-        // What is lent is lent to this poll. All else may have been meant for the poll below.
-        if mem::take(self.is_woken.get_mut()) {
+        // What is lent is lent to this poll. All else may have been meant for another one of this task, and is counted.
+        if mem::take(self.is_woken.get_mut()) || self.wakes(task) != self.seen {
             return false;
         }
-        let is_woken = task.is(Flags::WOKEN) || !all_remotes(task, Remote::wait_for_waker);
-        task.clear(Flags::WOKEN);
-        self.was_woken |= is_woken;
-        !is_woken
+        self.all_remotes(task, |remote| !remote.wait_for_waker()) == 0
     }
 
-    /// After a wait: who wakes the task from now on finds it running.
-    pub(crate) fn stop_waiting(&mut self, task: TaskRef) {
-        let mut is_woken = task.is(Flags::WOKEN);
-        task.clear(Flags::WOKEN);
-        all_remotes(task, |remote| {
-            is_woken |= remote.stop_waiting_for_waker();
-            true
-        });
-        self.was_woken |= is_woken;
+    /// The poller of a task that is a future, which has one for each poll. Between them it [rests](Self::rest).
+    pub(crate) fn of_future(event_loop: &Loop, task: TaskRef) -> Self {
+        let mut poller = Self::new(event_loop, task);
+        if task.has_rare() {
+            poller.last_foreign = task.with_rare(|rare| rare.foreign.take());
+        }
+        poller.begin(task);
+        poller
+    }
+
+    /// The poll of a task that is a future is over, and was not ready. What waits to be woken stays so.
+    pub(crate) fn rest(mut self, task: TaskRef) {
+        task.clear(Flags::POLLED);
+        if let Some(foreign) = self.last_foreign.take() {
+            task.with_rare(|rare| rare.foreign = Some(foreign));
+        }
     }
 
     /// After the last poll.
     pub(crate) fn end(&mut self, task: TaskRef) {
-        self.stop_waiting(task);
-        if self.was_woken {
-            // Perhaps this was meant for the poll below.
-            task.set(Flags::WOKEN);
+        if task.has_rare() {
+            // Perhaps it was meant for the poll below.
+            self.wakes(task);
+        } else {
+            // There is no other one.
+            task.clear(Flags::POLLED);
         }
+    }
+
+    /// How often the task has been woken, with what has been heard since this was last asked. As long as it has nothing to count
+    /// by, one poller at most is there, and that counts from 0 each time.
+    fn wakes(&self, task: TaskRef) -> u64 {
+        let was_woken = task.is(Flags::WOKEN);
+        task.clear(Flags::WOKEN);
+        let heard = u64::from(was_woken) + self.all_remotes(task, Remote::stop_waiting_for_waker);
+        if !task.has_rare() {
+            return heard;
+        }
+        task.with_rare(|rare| {
+            rare.wakes += heard;
+            rare.wakes
+        })
+    }
+
+    /// Of how many it is so, of all by what others find the task.
+    fn all_remotes(&self, task: TaskRef, f: impl Fn(&Remote) -> bool) -> u64 {
+        let foreign = self.last_foreign.as_deref().map_or(0, |foreign| f(foreign).into());
+        if !task.has_rare() {
+            return foreign;
+        }
+        foreign + task.with_rare(|rare| rare.remote.as_deref().map_or(0, |remote| f(remote).into()))
     }
 }
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        if let Some(foreign) = self.foreign.take() {
+        for foreign in self.foreign.take().into_iter().chain(self.last_foreign.take()) {
             // The future has ended, and with it whatever this was to wake.
             foreign.end();
         }
     }
-}
-
-/// Whether it is so of all by what other threads find a task, if they can.
-fn all_remotes(task: TaskRef, mut f: impl FnMut(&Remote) -> bool) -> bool {
-    !task.has_rare() || task.with_rare(|rare| rare.remote.iter().chain(&rare.foreign).all(|remote| f(remote)))
 }
 
 /// The task of this loop that has lent a waker, if one has.
@@ -189,9 +230,10 @@ unsafe fn drop_owned(remote: *const ()) {
 
 fn wake(remote: &Arc<Remote>) {
     match event_loop::here(remote) {
-        // At home that is said by a flag, which other threads need not see.
+        // At home that is counted, which other threads need not see.
         Some((event_loop, Some(task))) => {
-            task.set(Flags::WOKEN);
+            // Not by the flag alone: it may have been set for another poll.
+            task.with_rare(|rare| rare.wakes += 1);
             if remote.waits_for_waker() {
                 event_loop.wake(task);
             }
