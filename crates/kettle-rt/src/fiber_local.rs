@@ -50,7 +50,8 @@ use std::rc::Rc;
 /// ```
 ///
 /// A coroutine sees the values of whichever task resumes it; a task that is a future ([`spawn_future`](crate::spawn_future)),
-/// those of its thread.
+/// those of its thread, which it shares with all others of that kind, and with what runs outside of tasks. What it calls by
+/// [`in_fiber`](crate::in_fiber) is a task with its own.
 #[macro_export]
 macro_rules! fiber_local {
     () => {};

@@ -5,14 +5,26 @@
 //! dropping the future. What would suspend a task (std's calls) blocks the thread in there, as outside of tasks; `.await` is
 //! how a future waits.
 //!
+//! # Other executors
+//!
+//! Futures of this library may be polled by other executors: combinators, local pools, whatever polls on this thread. What waits
+//! for a time or for a task ([`sleep`], [`timeout`], [`in_fiber`], a handle) is woken by the thread's event loop, so that has to
+//! run: call the executor in [`run`](crate::EventLoop::run), or [`wait()`] for it. Where no loop runs that would wake them, they
+//! panic when they are polled. One thing nobody can see: an executor that blocks its thread inside of a task blocks the loop with
+//! it, as all does that blocks. (What only waits for a channel needs no loop.)
+//!
+//! Where a task can't be suspended, in a destructor that runs by unwinding, a wait blocks the thread: times come there, and
+//! `in_fiber` calls its function in place.
+//!
 //! # Wakers that panic
 //!
-//! Futures of this library may be polled by other executors, and wake those by their wakers. A waker that panics when it is
+//! A waker that panics when it is
 //! woken has been told of by the panic hook, and its panic ends there: nobody in an event loop is to blame for it, nor is who
 //! sends a value, or receives one. What a waker does when it is cloned or dropped in a poll is that poll's.
 
 use crate::alarm::{Alarm, Kept, Listener};
 use crate::cancelled::{Cancelled, Reason};
+use crate::driving::{Driven, Driving, block_on, block_until, driven};
 use crate::event_loop::{self, Loop};
 use crate::header::{State, TaskRef, Wait};
 use crate::join::{Builder, JoinHandle, expect, spawn};
@@ -31,8 +43,7 @@ use std::marker::PhantomPinned;
 use std::panic::{Location, resume_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -86,12 +97,13 @@ pub fn wait<F: IntoFuture>(future: F) -> F::Output {
 struct Polls {
     poller: Poller,
     task: Kept,
+    _driving: Driving,
 }
 
 impl Polls {
     fn new(event_loop: &Loop, task: TaskRef) -> Self {
         let poller = Poller::new(event_loop, task);
-        Self { poller, task: Kept::new(task) }
+        Self { poller, task: Kept::new(task), _driving: Driving::new(task) }
     }
 }
 
@@ -124,26 +136,10 @@ fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<
     }
 }
 
-/// Blocks the thread until a future is ready: in a task that is unwinding, and where there is no loop.
-fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
-    struct Unparks(thread::Thread);
-    impl Wake for Unparks {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unparks(thread::current())));
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        thread::park();
-    }
-}
-
 /// Runs a future as a task of this thread's event loop, without a stack.
 ///
-/// Its handle is as any other's, and itself a future. Cancelled, the future is dropped where it waits.
+/// Its handle is as any other's, and itself a future. Cancelled, the future is dropped where it waits. It has no
+/// [fiber-locals](crate::fiber_local!) of its own: it sees those of its thread.
 ///
 /// ```
 /// use kettle_rt::{EventLoop, future, spawn_future};
@@ -236,7 +232,8 @@ pub struct InFiber<F, T> {
 ///
 /// # Panics
 ///
-/// Polling it resumes the panic of the function, and panics if it is polled again after that.
+/// Polling it resumes the panic of the function, and panics if it is polled again after that; or where no event loop runs (see
+/// the module).
 pub fn in_fiber<T: 'static, F: FnOnce() -> T + 'static>(f: F) -> InFiber<F, T> {
     InFiber { function: Some(f), task: None }
 }
@@ -246,7 +243,13 @@ impl<T: 'static, F: FnOnce() -> T + 'static> Future for InFiber<F, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         if let Some(function) = self.function.take() {
-            self.task = Some(spawn(function));
+            self.task = match driven() {
+                Driven::By(_) => Some(spawn(function)),
+                Driven::Blocking => return Poll::Ready(function()),
+                Driven::ByNobody => panic!(
+                    "poll a future of a fiber where no event loop would run it: `wait` for it, or have its executor called in `run`"
+                ),
+            };
         }
         let task = self.task.as_mut().expect("poll a future that has ended");
         Pin::new(task).poll(context).map(|result| {
@@ -285,8 +288,11 @@ pub struct Sleep {
 
 /// A future that is ready after a time, never earlier: `sleep` for who has no stack to suspend.
 ///
-/// Polled on an event loop, it costs a timer of that. Elsewhere it makes the thread's own loop, whose timers are looked at
-/// when the thread waits in this crate.
+/// It costs a timer of the event loop on which it is polled.
+///
+/// # Panics
+///
+/// Polling it panics where no event loop runs, unless the time has come: see [the module](self).
 pub fn sleep(time: Duration) -> Sleep {
     Sleep::until(event_loop::now().checked_add(time))
 }
@@ -315,11 +321,24 @@ impl Future for Sleep {
         // SAFETY: the alarm stays where it is; nothing is moved out.
         let this = unsafe { self.get_unchecked_mut() };
         let Some(deadline) = this.deadline else { return Poll::Pending };
-        let event_loop = expect(outside::event_loop());
-        if deadline <= event_loop.now() {
+        if deadline <= event_loop::now() {
             this.take_timer_away();
             return Poll::Ready(());
         }
+        let event_loop = match driven() {
+            Driven::By(event_loop) => event_loop,
+            // Nobody has time pass meanwhile.
+            Driven::Blocking if event_loop::is_time_virtual() => return Poll::Ready(()),
+            Driven::Blocking => {
+                block_until(deadline);
+                return Poll::Pending;
+            }
+            Driven::ByNobody => {
+                panic!(
+                    "poll a sleep where no event loop would wake it: `wait` for it, or have its executor called in `run`"
+                )
+            }
+        };
         this.alarm.listen(match lender(event_loop, context.waker()) {
             Some(task) => Listener::Task(Kept::new(task)),
             None => Listener::Waker(context.waker().clone()),

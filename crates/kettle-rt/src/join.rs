@@ -3,6 +3,7 @@
 //! The unsafe code of this module is taking the result as what it is.
 
 use crate::cancelled::Reason;
+use crate::driving::{Driven, driven};
 use crate::event_loop;
 use crate::header::{Flags, Rare, State, TaskRef, Wait};
 use crate::outside;
@@ -210,7 +211,8 @@ impl<T> Drop for JoinHandle<T> {
     }
 }
 
-/// Its output is what [`JoinHandle::join`] gives.
+/// Its output is what [`JoinHandle::join`] gives. Polling it panics where no event loop runs that would end the task: see
+/// [`future`](crate::future).
 ///
 /// ```
 /// use kettle_rt::{EventLoop, future::wait, spawn};
@@ -228,6 +230,12 @@ impl<T> Future for JoinHandle<T> {
         if self.task.has_ended() {
             return Poll::Ready(self.take_result());
         }
+        let is_driven = matches!(driven(), Driven::By(event_loop) if event_loop.has(self.task));
+        assert!(
+            is_driven,
+            "poll the handle of a task where no event loop runs that would end it: `wait` for it outside of other loops, or have \
+             its executor called in `run`"
+        );
         // Cloned and dropped while nothing is being changed: both may look at the task, which may be the one that polls.
         let known = self.task.with_rare(|rare| rare.waker.take());
         let waker = match known {

@@ -23,17 +23,18 @@
 //!
 //! # Modules, in reading order
 //!
-//! How what is not ours is called (`foreign`); how other threads find a task (`remote`), the memory for tasks (`cells`), what one is unwound with (`cancelled`), what repeats a
-//! simulation (`seed`), where a task's own values lie (`locals`), what the loop knows of it (`header`), how a cancellation
-//! spreads (`region`), what a timer wakes besides (`alarm`), what a simulation chooses (`order`), what is called what
-//! (`tokens`); how a forked child hears of it (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks
-//! come into it and leave it (`admission`), are ended early (`cancelling`), and how it ends (`lifetime`); its tasks' wakers
-//! (`waker`), a task's own values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it
-//! (`outside`); what a task waits for (`lookout`, `wait`, `operation`, `waiter`); how it is named (`thread`), waited for (`join`,
-//! `scope`), cancelled (`cancel`) and awaited (`future`), how it meets callbacks (`callback`); tasks that end together
-//! (`group_error`, `group`), where their results come (`results`), how others get in (`spawner`), how they are put together
-//! beforehand (`prepared`); the face of it all (`run`), who does what (`tree`), and what tests do with time and order
-//! ([`testing`]).
+//! How what is not ours is called (`foreign`); how other threads find a task (`remote`), the memory for tasks
+//! (`cells`), what one is unwound with (`cancelled`), what repeats a simulation (`seed`), where a task's own values lie
+//! (`locals`), what the loop knows of it (`header`), how a cancellation spreads (`region`), what a timer wakes besides
+//! (`alarm`), what a simulation chooses (`order`), what is called what (`tokens`); how a forked child hears of it
+//! (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks come into it and leave it
+//! (`admission`), are ended early (`cancelling`), and how it ends (`lifetime`); its tasks' wakers (`waker`), a task's
+//! own values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it (`outside`), who has a
+//! future go on (`driving`); what a task waits for (`lookout`, `wait`, `operation`, `waiter`); how it is named
+//! (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited (`future`), how it meets callbacks
+//! (`callback`); tasks that end together (`group_error`, `group`), where their results come (`results`), how others get
+//! in (`spawner`), how they are put together beforehand (`prepared`); the face of it all (`run`), who does what
+//! (`tree`), and what tests do with time and order ([`testing`]).
 #![warn(missing_debug_implementations)]
 
 mod foreign;
@@ -57,6 +58,7 @@ mod waker;
 mod fiber_local;
 mod task;
 mod outside;
+mod driving;
 mod lookout;
 mod wait;
 mod operation;

@@ -1,7 +1,8 @@
 //! Fiber-locals: each task has its own, and they end with it.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
-use kettle_rt::{EventLoop, fiber_local, scope, spawn, yield_now};
+use kettle_rt::future::{self, wait};
+use kettle_rt::{EventLoop, fiber_local, in_fiber, scope, spawn, spawn_future, yield_now};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
@@ -247,4 +248,30 @@ fn a_value_that_is_made_while_it_is_made_is_made_once() {
         2
     }
     run(|| assert_eq!(TWICE.take(), 1));
+}
+
+#[test]
+fn a_task_that_is_a_future_sees_those_of_its_thread() {
+    fiber_local!(static CUPS: Cell<u32> = const { Cell::new(0) });
+    thread::spawn(|| {
+        CUPS.set(1);
+        run(|| {
+            CUPS.set(10);
+            let polled = spawn_future(async {
+                CUPS.set(CUPS.get() + 1);
+                future::yield_now().await;
+                // What it calls a fiber of has its own.
+                let fiber = in_fiber(|| CUPS.get()).await;
+                CUPS.set(CUPS.get() + 1);
+                (CUPS.get(), fiber)
+            });
+            assert_eq!(polled.join().unwrap(), (3, 0));
+            // Two of them share it, and the task that waits for a future has its own in there.
+            let other = spawn_future(async { CUPS.get() });
+            assert_eq!((wait(async { CUPS.get() }), other.join().unwrap()), (10, 3));
+        });
+        assert_eq!(CUPS.get(), 3);
+    })
+    .join()
+    .unwrap();
 }
