@@ -534,7 +534,7 @@ impl<T> GroupHandle<T> {
     ///
     /// # Cancellation
     ///
-    /// A task that is cancelled while it waits here is unwound.
+    /// A task that is cancelled while it waits here is unwound. Where panics abort it goes on waiting.
     #[track_caller]
     pub fn join(self) -> Result<T, Cancelled> {
         let result = match self.handle.join() {

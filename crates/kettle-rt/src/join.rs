@@ -54,7 +54,8 @@ impl<T> JoinHandle<T> {
     ///
     /// # Cancellation
     ///
-    /// A task that is cancelled while it waits here is unwound; the one that it waits for runs on.
+    /// A task that is cancelled while it waits here is unwound; the one that it waits for runs on. Where panics abort it goes on
+    /// waiting.
     #[track_caller]
     pub fn join(mut self) -> thread::Result<T> {
         if !self.task.has_ended() {

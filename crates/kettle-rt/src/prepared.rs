@@ -81,7 +81,8 @@ impl<T: 'static> TaskGroup<T> {
     /// # Cancellation
     ///
     /// A task that is cancelled while it waits here waits for them all the same, for they are cancelled with it, and is unwound
-    /// then. Where panics abort there would be nothing to return, so that ends the process.
+    /// then. Where panics abort it gives what they return; if one has not begun there is nothing to return, and that ends the
+    /// process.
     pub fn join_all(self) -> Vec<T> {
         let all = task_group(|group: &Group<'_, '_, Cancelled>| {
             let spawn = |task: Task<T>| {
@@ -91,7 +92,12 @@ impl<T: 'static> TaskGroup<T> {
             let handles: Vec<_> = self.tasks.into_iter().map(spawn).collect();
             handles.into_iter().map(|handle| handle.join()).collect()
         });
-        all.unwrap_or_else(|error| error.cancelled().raise())
+        all.unwrap_or_else(|error| {
+            if cfg!(panic = "abort") {
+                panic!("end a task group that has no results to give, where panics abort: {error}");
+            }
+            error.cancelled().raise()
+        })
     }
 }
 

@@ -134,7 +134,8 @@ impl<'scope, T: 'scope, E> Results<'scope, '_, T, E> {
     ///
     /// # Cancellation
     ///
-    /// A task that is cancelled while it waits here is unwound.
+    /// A task that is cancelled while it waits here is unwound. Where panics abort it goes on waiting, for tasks that have been
+    /// cancelled with it.
     pub fn in_order(mut self) -> Result<Vec<T>, Cancelled> {
         let mut all = Vec::new();
         while let Some(numbered) = self.next_numbered() {

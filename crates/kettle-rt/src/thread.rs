@@ -118,7 +118,7 @@ pub fn current() -> Thread {
 ///
 /// # Cancellation
 ///
-/// A task that is cancelled is unwound here.
+/// A task that is cancelled is unwound here. Where panics abort it goes on at once.
 pub fn park() {
     park_until(None);
 }
@@ -127,7 +127,7 @@ pub fn park() {
 ///
 /// # Cancellation
 ///
-/// A task that is cancelled is unwound here.
+/// A task that is cancelled is unwound here. Where panics abort it goes on at once.
 pub fn park_timeout(time: Duration) {
     park_until(event_loop::now().checked_add(time));
 }

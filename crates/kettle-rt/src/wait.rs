@@ -130,7 +130,7 @@ pub fn yield_now() {
 ///
 /// # Cancellation
 ///
-/// A task that is cancelled is unwound here.
+/// A task that is cancelled is unwound here. Where panics abort the wait ends early.
 pub fn sleep(time: Duration) {
     // None is longer than the clock can tell.
     sleep_to(event_loop::now().checked_add(time));
@@ -140,7 +140,7 @@ pub fn sleep(time: Duration) {
 ///
 /// # Cancellation
 ///
-/// A task that is cancelled is unwound here.
+/// A task that is cancelled is unwound here. Where panics abort the wait ends early.
 ///
 /// ```
 /// use kettle_rt::{EventLoop, Instant, sleep_until};
