@@ -342,3 +342,21 @@ fn a_loop_that_was_made_before_a_fork_runs_in_the_parent_only() {
         event_loop.run(|| served(|| {}));
     });
 }
+
+#[test]
+fn a_child_of_a_thread_with_a_loop_is_unparked_as_a_thread() {
+    alone("a_child_of_a_thread_with_a_loop_is_unparked_as_a_thread", || {
+        thread::spawn(|| ()).join().unwrap();
+        let token = thread::current();
+        let pid = fork(|| {
+            let me = thread::current();
+            let other = std::thread::spawn(move || me.unpark());
+            thread::park();
+            other.join().unwrap();
+            // What a handle from before has given is there as well.
+            token.unpark();
+            thread::park();
+        });
+        assert_eq!(end_of(pid), End::Exit(0));
+    });
+}
