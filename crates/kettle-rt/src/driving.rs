@@ -61,16 +61,22 @@ pub(crate) fn driven<'a>() -> Driven<'a> {
 pub(crate) struct Driving(bool);
 
 impl Driving {
+    #[inline]
     pub(crate) fn new(task: TaskRef) -> Self {
         let is_outside = task.is(Flags::THREAD);
-        WAITS.set(WAITS.get() + usize::from(is_outside));
+        if is_outside {
+            WAITS.set(WAITS.get() + 1);
+        }
         Self(is_outside)
     }
 }
 
 impl Drop for Driving {
+    #[inline]
     fn drop(&mut self) {
-        WAITS.set(WAITS.get() - usize::from(self.0));
+        if self.0 {
+            WAITS.set(WAITS.get() - 1);
+        }
     }
 }
 

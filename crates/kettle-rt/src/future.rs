@@ -108,6 +108,7 @@ impl Polls {
 }
 
 impl Drop for Polls {
+    #[inline]
     fn drop(&mut self) {
         let task = self.task.task();
         // Otherwise it waits for something else, or has ended.

@@ -288,6 +288,7 @@ impl Header {
 
     /// Looks at what few tasks have, or changes it. It is made if it isn't there. The function must not panic, nor run code of
     /// users, wakers' included: it is taken out meanwhile, and what asks for it in there would make another one.
+    #[inline]
     pub(crate) fn with_rare<T>(&self, f: impl FnOnce(&mut Rare) -> T) -> T {
         let mut rare = self.rare.take().unwrap_or_default();
         let result = f(&mut rare);

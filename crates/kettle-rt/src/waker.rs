@@ -41,6 +41,7 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
+    #[inline]
     pub(crate) fn new(event_loop: &Loop, task: TaskRef) -> Self {
         if task.is(Flags::POLLED) && !task.has_rare() {
             // From now on what is heard is counted: it may be meant for either.
@@ -58,6 +59,7 @@ impl Poller {
     }
 
     /// The next poll begins: who wakes the task from now on finds it running.
+    #[inline]
     pub(crate) fn begin(&mut self, task: TaskRef) {
         let wakes = self.wakes(task);
         self.seen = if task.has_rare() { wakes } else { 0 };
@@ -83,7 +85,9 @@ impl Poller {
         if mem::take(self.is_woken.get_mut()) || self.wakes(task) != self.seen {
             return false;
         }
-        self.all_remotes(task, |remote| !remote.wait_for_waker()) == 0
+        let may_wait = self.last_foreign.as_deref().is_none_or(Remote::wait_for_waker);
+        may_wait
+            && (!task.has_rare() || task.with_rare(|rare| rare.remote.as_deref().is_none_or(Remote::wait_for_waker)))
     }
 
     /// The poller of a task that is a future, which has one for each poll. Between them it [rests](Self::rest).
@@ -105,6 +109,7 @@ impl Poller {
     }
 
     /// After the last poll.
+    #[inline]
     pub(crate) fn end(&mut self, task: TaskRef) {
         if task.has_rare() {
             // Perhaps it was meant for the poll below.
@@ -117,33 +122,27 @@ impl Poller {
 
     /// How often the task has been woken, with what has been heard since this was last asked. As long as it has nothing to count
     /// by, one poller at most is there, and that counts from 0 each time.
+    #[inline]
     fn wakes(&self, task: TaskRef) -> u64 {
-        let was_woken = task.is(Flags::WOKEN);
+        let mut heard = u64::from(task.is(Flags::WOKEN));
         task.clear(Flags::WOKEN);
-        let heard = u64::from(was_woken) + self.all_remotes(task, Remote::stop_waiting_for_waker);
+        heard += self.last_foreign.as_deref().map_or(0, |foreign| foreign.stop_waiting_for_waker().into());
         if !task.has_rare() {
             return heard;
         }
         task.with_rare(|rare| {
+            heard += rare.remote.as_deref().map_or(0, |remote| remote.stop_waiting_for_waker().into());
             rare.wakes += heard;
             rare.wakes
         })
     }
-
-    /// Of how many it is so, of all by what others find the task.
-    fn all_remotes(&self, task: TaskRef, f: impl Fn(&Remote) -> bool) -> u64 {
-        let foreign = self.last_foreign.as_deref().map_or(0, |foreign| f(foreign).into());
-        if !task.has_rare() {
-            return foreign;
-        }
-        foreign + task.with_rare(|rare| rare.remote.as_deref().map_or(0, |remote| f(remote).into()))
-    }
 }
 
 impl Drop for Poller {
+    #[inline]
     fn drop(&mut self) {
-        for foreign in self.foreign.take().into_iter().chain(self.last_foreign.take()) {
-            // The future has ended, and with it whatever this was to wake.
+        // The future has ended, and with it whatever these were to wake.
+        for foreign in [self.foreign.get(), self.last_foreign.as_ref()].into_iter().flatten() {
             foreign.end();
         }
     }
