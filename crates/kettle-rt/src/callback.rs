@@ -19,7 +19,7 @@
 //! The unsafe code of this module is notifying a waiter by its address.
 
 use crate::event_loop::{self, Loop};
-use crate::header::{Flags, State, TaskRef, Wait};
+use crate::header::{Flags, Purpose, State, TaskRef, Wait};
 use crate::join::{Builder, JoinHandle, expect};
 use crate::outside;
 use crate::wait;
@@ -208,10 +208,11 @@ pub fn callback<T, R>(register: impl FnOnce(Done<T>) -> R) -> Result<T, Uncalled
 struct Awaited<T>(Arc<Call<T>>);
 
 impl<T> Awaited<T> {
+    #[track_caller]
     fn wait(&self) -> Result<T, Uncalled> {
         // Not before the function was called: if it has spawned tasks, the thread may have become one itself.
         let waiter = Waiter::new();
-        if self.begin(&waiter) && waiter.wait(None) != Woken::Notified {
+        if self.begin(&waiter) && waiter.wait_for(Purpose::here(Wait::Callback), None) != Woken::Notified {
             if self.leave() {
                 wait::raise_if_cancelled();
                 return Err(Uncalled);

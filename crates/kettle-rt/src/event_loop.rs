@@ -20,7 +20,7 @@ use crate::alarm::Listener;
 use crate::cancelled::Reason;
 use crate::cells::Cells;
 use crate::foreign::wake;
-use crate::header::{Flags, Region, Run, State, TaskRef, Wait};
+use crate::header::{Flags, Purpose, Region, Run, State, TaskRef, Wait};
 use crate::order::Order;
 use crate::remote::{Message, Slot};
 use crate::tokens::{alarm_of, region_of, region_token, task_of, token};
@@ -381,7 +381,15 @@ impl Loop {
 
     /// Suspends the current task until it is woken.
     #[inline]
-    pub(crate) fn suspend(&self, task: TaskRef, state: State) {
+    pub(crate) fn wait(&self, task: TaskRef, purpose: Purpose) {
+        if let Some(order) = &self.order {
+            order.note_place(task, purpose.at);
+        }
+        self.suspend(task, State::Waiting(purpose.wait));
+    }
+
+    #[inline]
+    fn suspend(&self, task: TaskRef, state: State) {
         task.state.set(state);
         self.switch_away(task);
     }

@@ -26,7 +26,7 @@ use crate::alarm::{Alarm, Kept, Listener};
 use crate::cancelled::{Cancelled, Reason};
 use crate::driving::{Driven, Driving, block_on, block_until, driven};
 use crate::event_loop::{self, Loop};
-use crate::header::{State, TaskRef, Wait};
+use crate::header::{Purpose, TaskRef, Wait};
 use crate::join::{Builder, JoinHandle, expect, spawn};
 use crate::outside;
 use crate::scope::{Scope, ScopedJoinHandle};
@@ -120,6 +120,7 @@ impl Drop for Polls {
 
 /// Polls a future until it is ready. Gives none if a coroutine has taken it from this task in the middle of a poll, or to
 /// where this one unwinds.
+#[track_caller]
 fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<F::Output> {
     loop {
         polls.poller.begin(polls.task.task());
@@ -129,7 +130,7 @@ fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<
         let task = polls.task.task();
         let (event_loop, _) = event_loop::task().filter(|&(_, current)| current == task)?;
         if polls.poller.may_wait(task) {
-            event_loop.suspend(task, State::Waiting(Wait::Future));
+            event_loop.wait(task, Purpose::here(Wait::Future));
         } else {
             event_loop.yield_now(task);
         }

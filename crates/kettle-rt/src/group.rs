@@ -160,6 +160,7 @@ impl<E> Inner<E> {
     }
 
     /// Waits for all tasks, and puts together what became of them and of the function.
+    #[track_caller]
     fn end<R>(&self, result: Result<R, Cancelled>) -> Result<R, GroupError<E>> {
         // Nothing runs between the end of the last task and this; and in a forked child the wait panics.
         let closes = Closes(&self.door);

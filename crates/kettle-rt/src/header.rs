@@ -41,7 +41,31 @@ pub enum Wait {
     Results,
     /// A future.
     Future,
-    /// A lock, a channel, or what else is made of waiters.
+    /// A callback.
+    Callback,
+    /// A mutex that somebody has.
+    Mutex,
+    /// To read what a readers-writer lock guards.
+    ReadLock,
+    /// To write what a readers-writer lock guards.
+    WriteLock,
+    /// A notice of a condition variable.
+    Condvar,
+    /// The others, at a barrier.
+    Barrier,
+    /// Permits of a semaphore.
+    Permits,
+    /// What somebody else does once.
+    Once,
+    /// A value from a channel.
+    Receive,
+    /// Room in a channel, or its receiver.
+    Send,
+    /// Another value than the one that it has seen.
+    Change,
+    /// The first of several things.
+    Select,
+    /// What else is made of waiters.
     Notice,
     /// Something to read or to receive.
     Read,
@@ -60,6 +84,30 @@ impl Wait {
     pub(crate) fn of_operation(outcome: i32) -> Self {
         let operations = [Self::Read, Self::Write, Self::Accept, Self::Connect];
         operations.into_iter().find(|&wait| wait as i32 == outcome).unwrap_or(Self::Operation)
+    }
+}
+
+/// What a wait is for, and where it is: what [`tree`](crate::tree()) tells, and the report of a simulation that can't go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose {
+    pub(crate) wait: Wait,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl Purpose {
+    /// A wait for this, by the caller: two constants. No checkpoint.
+    ///
+    /// ```
+    /// use kettle_rt::testing::Simulation;
+    /// use kettle_rt::{Purpose, Wait, Waiter};
+    ///
+    /// let failure = Simulation::new(1).run(|| Waiter::new().wait_for(Purpose::here(Wait::Mutex), None)).unwrap_err();
+    /// assert!(failure.to_string().contains("task 0 waits for a mutex, at "));
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn here(wait: Wait) -> Self {
+        Self { wait, at: Location::caller() }
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::cancelled::Reason;
 use crate::driving::{Driven, driven};
 use crate::event_loop;
-use crate::header::{Flags, Rare, State, TaskRef, Wait};
+use crate::header::{Flags, Purpose, Rare, TaskRef, Wait};
 use crate::outside;
 use crate::task;
 use crate::thread::Thread;
@@ -180,7 +180,7 @@ fn wait_for_end(target: TaskRef) {
     wait::check(me);
     target.joiner.set(Some(me));
     loop {
-        event_loop.suspend(me, State::Waiting(Wait::Join));
+        event_loop.wait(me, Purpose::here(Wait::Join));
         if target.has_ended() {
             return;
         }

@@ -87,7 +87,7 @@ pub use foreign::wake;
 pub use future::{in_fiber, spawn_future};
 pub use group::{Group, GroupHandle, NoTurns, task_group};
 pub use group_error::GroupError;
-pub use header::Wait;
+pub use header::{Purpose, Wait};
 pub use instant::Instant;
 pub use join::{Builder, Ending, JoinHandle, spawn};
 pub use kettle_driver as driver;

@@ -12,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
+use std::panic::Location;
 
 /// In how many choices a deviation comes once, as the seed has it: from every other to hardly ever.
 const RARITIES: [u32; 5] = [2, 4, 8, 16, 64];
@@ -47,6 +48,8 @@ struct Known {
     number: u64,
     /// The host that it is on, if it is on one.
     host: Option<IpAddr>,
+    /// Where it waits, or has waited last.
+    waits_at: Option<&'static Location<'static>>,
 }
 
 /// A choice that was not the first.
@@ -188,7 +191,7 @@ impl Order {
         self.spawned.set(number + 1);
         let host = by.and_then(|by| self.host(by));
         self.tracer.note(Note::Spawned { task: number, by: by.map_or(number, |by| self.number(by)) });
-        self.tasks.borrow_mut().insert(task, Known { number, host });
+        self.tasks.borrow_mut().insert(task, Known { number, host, waits_at: None });
     }
 
     #[inline(never)]
@@ -234,6 +237,15 @@ impl Order {
         tasks.get_mut(&task).and_then(|known| std::mem::replace(&mut known.host, host))
     }
 
+    /// A task is about to wait.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn note_place(&self, task: TaskRef, at: &'static Location<'static>) {
+        if let Some(known) = self.tasks.borrow_mut().get_mut(&task) {
+            known.waits_at = Some(at);
+        }
+    }
+
     // --- the end ---
 
     /// Time has passed.
@@ -257,8 +269,10 @@ impl Order {
 
     /// What a task does.
     fn waits(&self, task: TaskRef, tasks: &[TaskRef], describe: impl Fn(TaskRef) -> Option<String>) -> String {
-        match task.state.get() {
-            State::Operating => describe(task).unwrap_or_else(|| "waits for an operation".to_owned()),
+        let words = match task.state.get() {
+            State::Operating => return describe(task).unwrap_or_else(|| "waits for an operation".to_owned()),
+            State::Created | State::Ready => return "is ready to run".to_owned(),
+            State::Running | State::Ended => return "runs".to_owned(),
             State::Waiting(Wait::Join) => {
                 let joined = tasks.iter().find(|other| other.joiner.get() == Some(task));
                 joined.map_or_else(
@@ -270,8 +284,10 @@ impl Order {
             State::Waiting(Wait::Park) => "is parked".to_owned(),
             State::Waiting(Wait::Sleep) => "sleeps for more than a lifetime".to_owned(),
             State::Waiting(wait) => format!("waits {wait}"),
-            State::Created | State::Ready => "is ready to run".to_owned(),
-            State::Running | State::Ended => "runs".to_owned(),
+        };
+        match self.tasks.borrow().get(&task).and_then(|known| known.waits_at) {
+            Some(at) => format!("{words}, at {at}"),
+            None => words,
         }
     }
 

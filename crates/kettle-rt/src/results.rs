@@ -7,7 +7,7 @@
 use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::group::{Group, GroupHandle};
-use crate::header::{State, TaskRef, Wait};
+use crate::header::{Purpose, TaskRef, Wait};
 use crate::wait;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -136,6 +136,7 @@ impl<'scope, T: 'scope, E> Results<'scope, '_, T, E> {
     ///
     /// A task that is cancelled while it waits here is unwound. Where panics abort it goes on waiting, for tasks that have been
     /// cancelled with it.
+    #[track_caller]
     pub fn in_order(mut self) -> Result<Vec<T>, Cancelled> {
         let mut all = Vec::new();
         while let Some(numbered) = self.next_numbered() {
@@ -151,6 +152,7 @@ impl<'scope, T: 'scope, E> Results<'scope, '_, T, E> {
         Ok(all.into_iter().map(|(_, result)| result).collect())
     }
 
+    #[track_caller]
     fn next_numbered(&mut self) -> Option<(usize, T)> {
         let queue = &*self.queue;
         loop {
@@ -169,7 +171,7 @@ impl<'scope, T: 'scope, E> Results<'scope, '_, T, E> {
             };
             wait::check(task);
             queue.waiter.set(Some(task));
-            event_loop.suspend(task, State::Waiting(Wait::Results));
+            event_loop.wait(task, Purpose::here(Wait::Results));
             queue.waiter.set(None);
         }
     }
@@ -178,6 +180,7 @@ impl<'scope, T: 'scope, E> Results<'scope, '_, T, E> {
 impl<'scope, T: 'scope, E> Iterator for Results<'scope, '_, T, E> {
     type Item = T;
 
+    #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.next_numbered().map(|(_, result)| result)
     }

@@ -7,7 +7,7 @@
 //! The unsafe code of this module is forgetting those lifetimes.
 
 use crate::event_loop::{self, Loop};
-use crate::header::{Flags, Region, State, TaskRef, Wait};
+use crate::header::{Flags, Purpose, Region, TaskRef, Wait};
 use crate::join::{Builder, Ending, JoinHandle, expect};
 use crate::outside;
 use crate::region;
@@ -86,6 +86,7 @@ where
 }
 
 /// Waits, cancelled or not, until all tasks that were spawned in a region have ended.
+#[track_caller]
 pub(crate) fn wait_for_members(region: &Region) {
     // Asked each time: a coroutine may take a scope's function to another task.
     while !region.members.borrow().is_empty() {
@@ -106,7 +107,7 @@ pub(crate) fn wait_for_members(region: &Region) {
         let shielded = task.is(Flags::SHIELDED);
         task.set(Flags::SHIELDED);
         region.waiter.set(Some(task));
-        event_loop.suspend(task, State::Waiting(Wait::Tasks));
+        event_loop.wait(task, Purpose::here(Wait::Tasks));
         if !shielded {
             task.clear(Flags::SHIELDED);
         }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::event_loop;
-use crate::header::{Flags, TaskRef, Wait};
+use crate::header::{Flags, Purpose, TaskRef, Wait};
 use crate::outside;
 use crate::remote::{Notified, Remote};
 use crate::wait;
@@ -119,6 +119,7 @@ pub fn current() -> Thread {
 /// # Cancellation
 ///
 /// A task that is cancelled is unwound here. Where panics abort it goes on at once.
+#[track_caller]
 pub fn park() {
     park_until(None);
 }
@@ -128,10 +129,12 @@ pub fn park() {
 /// # Cancellation
 ///
 /// A task that is cancelled is unwound here. Where panics abort it goes on at once.
+#[track_caller]
 pub fn park_timeout(time: Duration) {
     park_until(event_loop::now().checked_add(time));
 }
 
+#[track_caller]
 fn park_until(deadline: Option<Instant>) {
     let Some((event_loop, task)) = event_loop::task() else { return park_thread(deadline) };
     wait::check(task);
@@ -141,7 +144,7 @@ fn park_until(deadline: Option<Instant>) {
         remote.unparked();
         event_loop.yield_now(task);
     } else if remote.park() {
-        wait::until(event_loop, task, Wait::Park, deadline);
+        wait::until(event_loop, task, Purpose::here(Wait::Park), deadline);
         remote.unparked();
         wait::check(task);
     }

@@ -4,7 +4,7 @@
 //! Outside of tasks, and in one that is unwinding, there is nothing to suspend: then the thread waits, as with `std`.
 
 use crate::event_loop::{self, Loop};
-use crate::header::{Flags, State, TaskRef, Wait};
+use crate::header::{Flags, Purpose, TaskRef, Wait};
 use crate::region;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,13 +53,20 @@ fn is_to_end(task: TaskRef) -> bool {
 }
 
 /// Suspends a task until it is woken, or the time has come. Gives whether it has.
-pub(crate) fn until(event_loop: &Loop, task: TaskRef, wait: Wait, deadline: Option<Instant>) -> bool {
-    let Some(deadline) = deadline else {
-        event_loop.suspend(task, State::Waiting(wait));
-        return false;
-    };
+#[inline]
+pub(crate) fn until(event_loop: &Loop, task: TaskRef, purpose: Purpose, deadline: Option<Instant>) -> bool {
+    match deadline {
+        None => {
+            event_loop.wait(task, purpose);
+            false
+        }
+        Some(deadline) => until_then(event_loop, task, purpose, deadline),
+    }
+}
+
+fn until_then(event_loop: &Loop, task: TaskRef, purpose: Purpose, deadline: Instant) -> bool {
     event_loop.set_timer(task, deadline);
-    event_loop.suspend(task, State::Waiting(wait));
+    event_loop.wait(task, purpose);
     event_loop.clear_timer(task)
 }
 
@@ -131,6 +138,7 @@ pub fn yield_now() {
 /// # Cancellation
 ///
 /// A task that is cancelled is unwound here. Where panics abort the wait ends early.
+#[track_caller]
 pub fn sleep(time: Duration) {
     // None is longer than the clock can tell.
     sleep_to(event_loop::now().checked_add(time));
@@ -153,16 +161,18 @@ pub fn sleep(time: Duration) {
 /// });
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[track_caller]
 pub fn sleep_until(deadline: impl Into<Instant>) {
     sleep_to(Some(deadline.into()));
 }
 
+#[track_caller]
 fn sleep_to(deadline: Option<Instant>) {
     match event_loop::task() {
         Some((event_loop, task)) => {
             check(task);
             while deadline.is_none_or(|deadline| event_loop.now() < deadline) && !hears_cancellation(task) {
-                until(event_loop, task, Wait::Sleep, deadline);
+                until(event_loop, task, Purpose::here(Wait::Sleep), deadline);
                 check(task);
             }
         }

@@ -21,7 +21,7 @@
 //! The unsafe code of this module is finding a waiter by its address.
 
 use crate::event_loop;
-use crate::header::{Flags, TaskRef, Wait};
+use crate::header::{Flags, Purpose, TaskRef, Wait};
 use crate::lookout;
 use crate::remote::{Mailbox, Message, Slot};
 use crate::wait;
@@ -91,19 +91,35 @@ impl Waiter {
     ///
     /// In another task or thread than the one that has made it.
     #[inline]
+    #[track_caller]
     pub fn wait(&self, deadline: Option<Instant>) -> Woken {
-        // Nothing but a notice is without an answer here.
-        self.wait_unless(deadline, || false).unwrap_or(Woken::Notified)
+        self.wait_for(Purpose::here(Wait::Notice), deadline)
     }
 
-    /// [`wait`](Self::wait), which also ends, without an answer, when the task is woken for something else and this says that
+    /// [`wait`](Self::wait), for something that has a name: who looks at the task is told what it waits for, and where.
+    ///
+    /// # Panics
+    ///
+    /// As `wait`.
+    #[inline]
+    pub fn wait_for(&self, purpose: Purpose, deadline: Option<Instant>) -> Woken {
+        // Nothing but a notice is without an answer here.
+        self.wait_unless(purpose, deadline, || false).unwrap_or(Woken::Notified)
+    }
+
+    /// [`wait_for`](Self::wait_for), which also ends, without an answer, when the task is woken for something else and this says that
     /// it was that; or if it says so at once. Outside of tasks nobody is woken for anything else.
     ///
     /// # Panics
     ///
     /// As `wait`.
     #[inline]
-    pub fn wait_unless(&self, deadline: Option<Instant>, is_over: impl Fn() -> bool) -> Option<Woken> {
+    pub fn wait_unless(
+        &self,
+        purpose: Purpose,
+        deadline: Option<Instant>,
+        is_over: impl Fn() -> bool,
+    ) -> Option<Woken> {
         Some(match &self.home {
             Home::Task { slot, .. } => {
                 let (_, task) = self.task(slot);
@@ -116,7 +132,7 @@ impl Waiter {
                     }
                     // A coroutine may have yielded in there, and gone on in another task.
                     let (event_loop, _) = self.task(slot);
-                    if wait::until(event_loop, task, Wait::Notice, deadline) && !slot.is_delivered() {
+                    if wait::until(event_loop, task, purpose, deadline) && !slot.is_delivered() {
                         return Some(Woken::TimedOut);
                     }
                 }
@@ -153,7 +169,7 @@ impl Waiter {
         let shielded = task.is(Flags::SHIELDED);
         task.set(Flags::SHIELDED);
         while !slot.is_delivered() {
-            wait::until(event_loop, task, Wait::Notice, None);
+            wait::until(event_loop, task, Purpose::here(Wait::Notice), None);
         }
         if !shielded {
             task.clear(Flags::SHIELDED);

@@ -1,7 +1,9 @@
 //! Waits that others end: tasks of the same loop, of other loops, and plain threads.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
-use kettle_rt::{EventLoop, Waiter, Woken, cancel_scope, now, raise_if_cancelled, scope, spawn, timeout, yield_now};
+use kettle_rt::{
+    EventLoop, Purpose, Wait, Waiter, Woken, cancel_scope, now, raise_if_cancelled, scope, spawn, timeout, yield_now,
+};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -200,10 +202,10 @@ fn the_end_of_another_task_ends_a_wait_that_asks_for_it() {
         assert!(!ending.has_come());
         // SAFETY: `forget` follows.
         unsafe { ending.expect() };
-        assert_eq!(waiter.wait_unless(None, || ending.has_come()), None);
+        assert_eq!(waiter.wait_unless(Purpose::here(Wait::Notice), None, || ending.has_come()), None);
         ending.forget();
         // What has come already does not wait.
-        assert_eq!(waiter.wait_unless(None, || ending.has_come()), None);
+        assert_eq!(waiter.wait_unless(Purpose::here(Wait::Notice), None, || ending.has_come()), None);
         assert!(task.join().is_ok());
     });
 }
@@ -218,7 +220,7 @@ fn a_forgotten_end_wakes_nobody() {
         ending.forget();
         let waiter = Waiter::new();
         let deadline = now() + Duration::from_millis(1);
-        assert_eq!(waiter.wait_unless(Some(deadline), || false), Some(Woken::TimedOut));
+        assert_eq!(waiter.wait_unless(Purpose::here(Wait::Notice), Some(deadline), || false), Some(Woken::TimedOut));
         assert!(task.is_finished());
     });
 }

@@ -48,8 +48,8 @@ use std::time::Duration;
 ///
 /// # Panics
 ///
-/// With the panic of the function, or of a task that nobody joins. If all tasks wait for each other, with a list of them. If
-/// an event loop runs on this thread already. [`Simulation::run`] gives all of these as values.
+/// With the panic of the function, or of a task that nobody joins. If all tasks wait for each other, with a list of them:
+/// what each waits for, and in which line. If an event loop runs on this thread already. [`Simulation::run`] gives all of these as values.
 pub fn simulate<T>(seed: u64, f: impl FnOnce() -> T) -> T {
     match Simulation::new(seed).run(f) {
         Ok(run) => run.value,

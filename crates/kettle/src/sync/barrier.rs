@@ -1,6 +1,6 @@
 //! Owns the barrier: a place where all wait until the last one has come.
 
-use super::system::{Lock, constant, raise_or_keep};
+use super::system::{Lock, Wait, constant, raise_or_keep};
 use super::wait_queue::{Ended, Node, Patience, WaitQueue};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -93,9 +93,10 @@ impl Barrier {
     /// # Cancellation
     ///
     /// A task that is cancelled while it waits is unwound, and has not come. Where panics abort it goes on waiting.
+    #[track_caller]
     pub fn wait(&self) -> BarrierWaitResult {
         let mut arrivals = self.arrivals.lock();
-        let mut patience = Patience::ENDLESS;
+        let mut patience = Patience::endless(Wait::Barrier);
         while arrivals.count + 1 < self.count {
             arrivals.count += 1;
             match Node::new(()).wait(&self.arrivals, arrivals, |arrivals| &mut arrivals.queue, patience) {

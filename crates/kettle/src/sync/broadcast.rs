@@ -18,7 +18,7 @@
 
 use super::channel::futures::Looking;
 use super::channel::news::News;
-use kettle_rt::{pass, raise_if_cancelled};
+use kettle_rt::{Wait, pass, raise_if_cancelled};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
@@ -173,10 +173,11 @@ impl<T: Clone> Receiver<T> {
     /// # Cancellation
     ///
     /// A task that is cancelled is unwound, and no value is lost. Where panics abort, it is as if all senders had gone.
+    #[track_caller]
     pub fn recv(&mut self) -> Result<T, RecvError> {
         pass();
         let next = self.next;
-        let found = self.news.wait(|state| state.look(next), None);
+        let found = self.news.wait(|state| state.look(next), Wait::Receive, None);
         self.see(found.unwrap_or_else(|_| {
             raise_if_cancelled();
             Err(RecvError::Disconnected)

@@ -73,6 +73,7 @@ impl<T> Sender<T> {
     /// # Cancellation
     ///
     /// A task that is cancelled while it waits is unwound, and the value dropped. Where panics abort, the value comes back.
+    #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.send_until(value, None).map_err(|refused| SendError(refused.into_inner()))
     }
@@ -95,6 +96,7 @@ impl<T> Sender<T> {
     /// # Cancellation
     ///
     /// As [`send`](Self::send).
+    #[track_caller]
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         self.send_until(value, now().checked_add(timeout))
     }
@@ -124,6 +126,7 @@ impl<T> Sender<T> {
         Sending::new(&self.flow, value)
     }
 
+    #[track_caller]
     pub(crate) fn send_until(&self, value: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
         pass();
         self.flow.send(value, deadline).map_err(|refused| match refused {
@@ -161,6 +164,7 @@ impl<T> Receiver<T> {
     /// # Cancellation
     ///
     /// A task that is cancelled is unwound, and no value is lost. Where panics abort, it is as if all senders had gone.
+    #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_until(None).map_err(|_| RecvError)
     }
@@ -183,6 +187,7 @@ impl<T> Receiver<T> {
     /// # Cancellation
     ///
     /// As [`recv`](Self::recv); where panics abort it is as if the time were up.
+    #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_until(now().checked_add(timeout))
     }
@@ -214,6 +219,7 @@ impl<T> Receiver<T> {
         Receiving::new(&*self.flow)
     }
 
+    #[track_caller]
     pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         // Before a value is taken: what was taken is not lost.
         pass();
@@ -226,7 +232,7 @@ impl<T> Receiver<T> {
 
     /// The values that come, until all senders have gone. Each is received when it is asked for.
     pub fn iter(&self) -> impl Iterator<Item = T> {
-        std::iter::from_fn(|| self.recv().ok())
+        Values(self)
     }
 
     /// The values that are there. It never waits.
@@ -247,6 +253,18 @@ impl<T> Receiver<T> {
     /// How many the channel holds, if it has bounds.
     pub fn capacity(&self) -> Option<usize> {
         self.flow.capacity()
+    }
+}
+
+/// What [`Receiver::iter`] gives: no closure, so that who waits in it is told of by the user's line.
+struct Values<'a, T>(&'a Receiver<T>);
+
+impl<T> Iterator for Values<'_, T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        self.0.recv().ok()
     }
 }
 

@@ -4,7 +4,7 @@
 //! miss him.
 
 use super::mutex::MutexGuard;
-use super::system::{Lock, Woken, constant, raise_if_cancelled, raise_or_keep};
+use super::system::{Lock, Wait, Woken, constant, raise_if_cancelled, raise_or_keep};
 use super::wait_queue::{Ended, Node, Patience, WaitQueue};
 use kettle_rt::now;
 use std::fmt;
@@ -112,6 +112,7 @@ impl Condvar {
     /// # Cancellation
     ///
     /// See [`Condvar`](Self#cancellation).
+    #[track_caller]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         self.wait_until(guard, None).0
     }
@@ -133,6 +134,7 @@ impl Condvar {
     /// # Cancellation
     ///
     /// See [`Condvar`](Self#cancellation).
+    #[track_caller]
     pub fn wait_while<'a, T, F>(&self, mut guard: MutexGuard<'a, T>, mut condition: F) -> LockResult<MutexGuard<'a, T>>
     where
         F: FnMut(&mut T) -> bool,
@@ -164,6 +166,7 @@ impl Condvar {
     /// # Cancellation
     ///
     /// See [`Condvar`](Self#cancellation).
+    #[track_caller]
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -197,6 +200,7 @@ impl Condvar {
     /// # Cancellation
     ///
     /// See [`Condvar`](Self#cancellation).
+    #[track_caller]
     pub fn wait_timeout_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -246,6 +250,7 @@ impl Condvar {
         drop(notices);
     }
 
+    #[track_caller]
     fn wait_until<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -253,7 +258,7 @@ impl Condvar {
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
         let mutex = guard.mutex();
         let mut guard = Some(guard);
-        let mut patience = Patience::until(deadline);
+        let mut patience = Patience::until(Wait::Condvar, deadline);
         let mut queue = self.queue.lock();
         let timed_out = loop {
             let give_back = || drop(guard.take());

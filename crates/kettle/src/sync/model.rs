@@ -1,7 +1,7 @@
 //! Owns what stands for tasks in models (`cfg(loom)`): loom's threads. A wait with a deadline ends by it at once, unless the
 //! notice has come before, and a thread is cancelled at a wait that the model names; loom tries all orders in which they and the notices can cross.
 
-use kettle_rt::Woken;
+use kettle_rt::{Purpose, Woken};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use std::cell::Cell;
@@ -32,7 +32,7 @@ impl Waiter {
         false
     }
 
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Woken {
+    pub(crate) fn wait_for(&self, _: Purpose, deadline: Option<Instant>) -> Woken {
         while !self.is_notified.load(Ordering::Acquire) {
             if is_cancelled() {
                 return Woken::Cancelled;

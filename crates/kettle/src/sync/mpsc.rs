@@ -87,6 +87,7 @@ impl<T> SyncSender<T> {
     /// # Cancellation
     ///
     /// A task that is cancelled while it waits is unwound, and the value dropped. Where panics abort, the value comes back.
+    #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         pass();
         match self.flow.send(value, None) {
@@ -126,6 +127,7 @@ impl<T> SyncSender<T> {
     /// # Cancellation
     ///
     /// As [`send`](Self::send).
+    #[track_caller]
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         pass();
         self.flow.send(value, now().checked_add(timeout)).map_err(|refused| match refused {
@@ -174,6 +176,7 @@ impl<T> Receiver<T> {
     ///
     /// A task that is cancelled is unwound, and no value is lost. Where panics abort, it is as if all senders had gone.
     #[inline]
+    #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_until(None).map_err(|_| RecvError)
     }
@@ -203,6 +206,7 @@ impl<T> Receiver<T> {
     /// # Cancellation
     ///
     /// As [`recv`](Self::recv); where panics abort it is as if the time were up.
+    #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_until(now().checked_add(timeout))
     }
@@ -239,6 +243,7 @@ impl<T> Receiver<T> {
     }
 
     #[inline]
+    #[track_caller]
     fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         loop {
             // Before a value is taken: what was taken is not lost. Others have their turn there, and may receive what was there.
@@ -365,6 +370,7 @@ pub struct IntoIter<T> {
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
 
+    #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.recv().ok()
     }
@@ -381,6 +387,7 @@ impl<T> Iterator for TryIter<'_, T> {
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
+    #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.recv().ok()
     }

@@ -133,12 +133,14 @@ impl<T: ?Sized> Mutex<T> {
     /// A task that is cancelled while it waits is unwound; what was handed over to it meanwhile goes to the next. Where
     /// panics abort it goes on waiting, for there is no error to tell it by.
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.raw.lock();
         self.taken()
     }
 
     /// The same for who has to have it, cancelled or not: [`Condvar`](super::Condvar).
+    #[track_caller]
     pub(crate) fn lock_shielded(&self) -> LockResult<MutexGuard<'_, T>> {
         self.raw.lock_shielded();
         self.taken()

@@ -1,6 +1,6 @@
 //! Owns what happens once: who does it, and who waits until it has been done.
 
-use super::system::{AtomicUsize, Lock, LockGuard, Ordering, Woken, constant, here, raise_if_cancelled};
+use super::system::{AtomicUsize, Lock, LockGuard, Ordering, Wait, Woken, constant, here, raise_if_cancelled};
 use super::wait_queue::{Ended, Node, Patience, WaitQueue};
 use std::cell::Cell;
 use std::fmt;
@@ -165,6 +165,7 @@ impl Once {
     ///
     /// As [`call_once`](Self::call_once).
     #[inline]
+    #[track_caller]
     pub fn call_once_force<F: FnOnce(&OnceState)>(&self, f: F) {
         if !self.is_completed() {
             let mut f = Some(f);
@@ -228,6 +229,7 @@ impl Once {
     /// # Cancellation
     ///
     /// As [`call_once`](Self::call_once).
+    #[track_caller]
     pub fn wait_force(&self) {
         if !self.is_completed() {
             self.wait_until_done(IfPoisoned::GoOn);
@@ -237,7 +239,7 @@ impl Once {
     #[cold]
     #[track_caller]
     fn call(&self, if_poisoned: IfPoisoned, f: &mut dyn FnMut(&OnceState)) {
-        let mut patience = Patience::ENDLESS;
+        let mut patience = Patience::endless(Wait::Once);
         loop {
             let mut callers = self.callers.lock();
             match self.state.load(Ordering::Acquire) {
@@ -263,7 +265,7 @@ impl Once {
     #[cold]
     #[track_caller]
     fn wait_until_done(&self, if_poisoned: IfPoisoned) {
-        let mut patience = Patience::ENDLESS;
+        let mut patience = Patience::endless(Wait::Once);
         loop {
             let callers = self.callers.lock();
             match self.state.load(Ordering::Acquire) {

@@ -99,6 +99,7 @@ impl<T> OnceLock<T> {
     /// # Cancellation
     ///
     /// A task that is cancelled while it waits is unwound. Where panics abort it goes on waiting.
+    #[track_caller]
     pub fn wait(&self) -> &T {
         self.once.wait_force();
         self.get().expect("invariant: a cell whose once has been done has a value")
@@ -147,6 +148,7 @@ impl<T> OnceLock<T> {
     /// # Cancellation
     ///
     /// As [`wait`](Self::wait).
+    #[track_caller]
     pub fn get_or_init<F: FnOnce() -> T>(&self, f: F) -> &T {
         self.once.call_once_force(|_| {
             let value = f();

@@ -74,6 +74,7 @@ impl<T> Receiver<T> {
     /// # Cancellation
     ///
     /// A task that is cancelled is unwound; the value is not lost. Where panics abort, it is as if the sender had gone.
+    #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.inner.recv()
     }
@@ -96,6 +97,7 @@ impl<T> Receiver<T> {
     /// # Cancellation
     ///
     /// As [`recv`](Self::recv); where panics abort it is as if the time were up.
+    #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.inner.recv_timeout(timeout)
     }

@@ -14,7 +14,7 @@
 //! back next hands it over: so each waits for those before him and for two turns of others at most, and nobody is woken
 //! each time for a lock that is used by one who never waits.
 
-use super::system::{AtomicUsize, Lock, Ordering, Woken, constant, here, raise_if_cancelled, spin_loop};
+use super::system::{AtomicUsize, Lock, Ordering, Wait, Woken, constant, here, raise_if_cancelled, spin_loop};
 use super::wait_queue::{Ended, Node, Patience, WaitQueue};
 use std::thread;
 
@@ -55,17 +55,19 @@ impl RawLock {
 
     /// Takes it, and waits for it if it has to.
     #[inline]
+    #[track_caller]
     pub(crate) fn lock(&self) {
         if !self.try_free() {
-            self.wait(Patience::ENDLESS);
+            self.wait(Patience::endless(Wait::Mutex));
         }
     }
 
     /// The same, cancelled or not.
     #[inline]
+    #[track_caller]
     pub(crate) fn lock_shielded(&self) {
         if !self.try_free() {
-            self.wait(Patience::ENDLESS.shielded());
+            self.wait(Patience::endless(Wait::Mutex).shielded());
         }
     }
 

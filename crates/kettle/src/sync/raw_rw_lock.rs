@@ -8,7 +8,7 @@
 //! Who is about to hand something over has the queue's lock. Meanwhile others do no more than give back: a reader who was the
 //! last finds `QUEUED`, and waits for the queue's lock in his turn.
 
-use super::system::{AtomicUsize, Lock, LockGuard, Ordering, Woken, constant, here, raise_if_cancelled};
+use super::system::{AtomicUsize, Lock, LockGuard, Ordering, Wait, Woken, constant, here, raise_if_cancelled};
 use super::wait_queue::{Ended, Node, Notices, Patience, WaitQueue};
 use std::thread;
 
@@ -45,6 +45,7 @@ impl RawRwLock {
     }
 
     #[inline]
+    #[track_caller]
     pub(crate) fn read(&self) {
         if !self.try_read() {
             self.wait(Wish::Read);
@@ -52,6 +53,7 @@ impl RawRwLock {
     }
 
     #[inline]
+    #[track_caller]
     pub(crate) fn write(&self) {
         if !self.try_write() {
             self.wait(Wish::Write(here()));
@@ -109,8 +111,12 @@ impl RawRwLock {
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn wait(&self, wish: Wish) {
-        let mut patience = Patience::ENDLESS;
+        let mut patience = Patience::endless(match wish {
+            Wish::Read => Wait::ReadLock,
+            Wish::Write(_) => Wait::WriteLock,
+        });
         loop {
             let queue = self.queue.lock();
             let node = Node::new(wish);

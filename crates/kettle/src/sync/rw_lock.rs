@@ -138,6 +138,7 @@ impl<T: ?Sized> RwLock<T> {
     /// A task that is cancelled while it waits is unwound; what was handed over to it meanwhile goes to the next. Where
     /// panics abort it goes on waiting.
     #[inline]
+    #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.raw.read();
         self.reads()
@@ -185,6 +186,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// As `read`.
     #[inline]
+    #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         self.raw.write();
         self.writes()

@@ -98,6 +98,7 @@ impl<'a> Select<'a> {
     ///
     /// A task that is cancelled is unwound, and no arm has done anything. Where panics abort, an arm is chosen as if its other
     /// end had gone.
+    #[track_caller]
     pub fn wait(mut self) -> usize {
         wait::wait(&mut self.arms, self.order)
     }

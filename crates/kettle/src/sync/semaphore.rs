@@ -3,7 +3,7 @@
 //! Permits are handed over: who is taken out of the queue has what he wanted, or knows that the semaphore is closed. So the
 //! front of the queue waits for permits that are not there, always.
 
-use super::system::{Lock, LockGuard, Woken, constant, raise_if_cancelled};
+use super::system::{Lock, LockGuard, Wait, Woken, constant, raise_if_cancelled};
 use super::wait_queue::{Ended, Node, Notices, Patience, WaitQueue};
 use std::error::Error;
 use std::fmt;
@@ -227,6 +227,7 @@ impl Semaphore {
     ///
     /// A task that is cancelled while it waits is unwound; permits that were handed over to it meanwhile go to the next.
     /// Where panics abort it goes on waiting.
+    #[track_caller]
     pub fn acquire(&self, permits: usize) -> Result<Permit<'_>, SemaphoreError> {
         self.wait(permits)?;
         Ok(Permit { semaphore: self, permits })
@@ -256,6 +257,7 @@ impl Semaphore {
     /// # Cancellation
     ///
     /// As `acquire`.
+    #[track_caller]
     pub fn acquire_owned(self: &Arc<Self>, permits: usize) -> Result<OwnedPermit, SemaphoreError> {
         self.wait(permits)?;
         Ok(OwnedPermit { semaphore: Arc::clone(self), permits })
@@ -381,14 +383,20 @@ impl Semaphore {
         Err(SemaphoreError { permits, why })
     }
 
+    #[track_caller]
     fn wait(&self, permits: usize) -> Result<(), SemaphoreError> {
-        let mut patience = Patience::ENDLESS;
+        let mut state = self.state.lock();
+        match self.take(permits, &mut state) {
+            Err(error) if error.would_block() => self.wait_in_queue(state, permits),
+            taken => taken,
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn wait_in_queue<'a>(&'a self, mut state: LockGuard<'a, State>, permits: usize) -> Result<(), SemaphoreError> {
+        let mut patience = Patience::endless(Wait::Permits);
         loop {
-            let mut state = self.state.lock();
-            match self.take(permits, &mut state) {
-                Err(error) if error.would_block() => {}
-                taken => return taken,
-            }
             let node = Node::new(Wish { permits, is_granted: false });
             // Who keeps a thread from running goes before tasks of that thread, which could not use permits.
             let node = if thread::panicking() { node.first() } else { node };
@@ -402,6 +410,11 @@ impl Semaphore {
             raise_if_cancelled();
             // Where panics abort nothing is raised.
             patience = patience.shielded();
+            state = self.state.lock();
+            match self.take(permits, &mut state) {
+                Err(error) if error.would_block() => {}
+                taken => return taken,
+            }
         }
     }
 

@@ -19,7 +19,7 @@
 //!
 //! The unsafe code of this module is finding nodes by their addresses.
 
-use super::system::{Lock, LockGuard, Waiter, Woken, shield};
+use super::system::{Lock, LockGuard, Purpose, Wait, Waiter, Woken, shield};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::mem;
@@ -49,20 +49,25 @@ pub(crate) struct Node<T> {
     payload: UnsafeCell<T>,
 }
 
-/// What ends a wait besides a notice.
+/// What a wait is for, and what ends it besides a notice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
+    purpose: Purpose,
     deadline: Option<Instant>,
     is_shielded: bool,
 }
 
 impl Patience {
     /// Nothing but the task's cancellation.
-    pub(crate) const ENDLESS: Self = Self { deadline: None, is_shielded: false };
+    #[track_caller]
+    pub(crate) fn endless(wait: Wait) -> Self {
+        Self::until(wait, None)
+    }
 
     /// A time as well, if there is one.
-    pub(crate) fn until(deadline: Option<Instant>) -> Self {
-        Self { deadline, is_shielded: false }
+    #[track_caller]
+    pub(crate) fn until(wait: Wait, deadline: Option<Instant>) -> Self {
+        Self { purpose: Purpose::here(wait), deadline, is_shielded: false }
     }
 
     /// The same without the cancellation: for waits that have to be, and for who was cancelled where panics abort, and goes
@@ -146,7 +151,7 @@ impl<T> Node<T> {
         unsafe { queue(&mut guard).insert(address) };
         drop(guard);
         before_waiting();
-        let wait = || node.waiter.wait(patience.deadline);
+        let wait = || node.waiter.wait_for(patience.purpose, patience.deadline);
         let woken = if patience.is_shielded { shield(wait) } else { wait() };
         let mut gave_up = None;
         if woken != Woken::Notified {
@@ -352,7 +357,7 @@ mod tests {
                     s.spawn(move || {
                         let node = Node::new(n);
                         let node = if n == 4 { node.first() } else { node };
-                        let (payload, _) = wait(lock, node, Patience::ENDLESS);
+                        let (payload, _) = wait(lock, node, Patience::endless(Wait::Notice));
                         woken.borrow_mut().push(payload);
                     });
                 }
@@ -378,7 +383,7 @@ mod tests {
                     let tasks = [0, 1, 2].map(|n| {
                         let (lock, woken) = (&lock, &woken);
                         s.spawn(move || {
-                            let (_, how) = wait(lock, Node::new(n), Patience::ENDLESS);
+                            let (_, how) = wait(lock, Node::new(n), Patience::endless(Wait::Notice));
                             woken.borrow_mut().push((n, how));
                         })
                     });
@@ -393,7 +398,7 @@ mod tests {
                 assert_eq!(woken[1..].iter().map(|(n, _)| *n).collect::<Vec<_>>(), rest);
             }
             let lock = Queue::new(WaitQueue::new());
-            assert_eq!(wait(&lock, Node::new(1), Patience::until(Some(now()))), (0, Woken::TimedOut));
+            assert_eq!(wait(&lock, Node::new(1), Patience::until(Wait::Notice, Some(now()))), (0, Woken::TimedOut));
             assert!(lock.lock().is_empty());
         });
     }
@@ -403,7 +408,7 @@ mod tests {
         run(|| {
             let lock = Queue::new(WaitQueue::new());
             scope(|s| {
-                let task = s.spawn(|| wait(&lock, Node::new(1), Patience::ENDLESS));
+                let task = s.spawn(|| wait(&lock, Node::new(1), Patience::endless(Wait::Notice)));
                 yield_now();
                 let mut notice = lock.lock().pop().expect("one waits");
                 task.cancel();
@@ -422,9 +427,9 @@ mod tests {
             let lock = Queue::new(WaitQueue::new());
             scope(|s| {
                 let task = s.spawn(|| {
-                    let timed = wait(&lock, Node::new(1), Patience::until(Some(now())).shielded());
+                    let timed = wait(&lock, Node::new(1), Patience::until(Wait::Notice, Some(now())).shielded());
                     assert_eq!(timed, (0, Woken::TimedOut));
-                    wait(&lock, Node::new(2), Patience::ENDLESS.shielded())
+                    wait(&lock, Node::new(2), Patience::endless(Wait::Notice).shielded())
                 });
                 while lock.lock().first() != Some(&2) {
                     yield_now();
@@ -442,8 +447,8 @@ mod tests {
     fn threads_wait_and_notify_as_tasks_do() {
         let lock = Queue::new(WaitQueue::new());
         thread::scope(|s| {
-            let plain = s.spawn(|| wait(&lock, Node::new(1), Patience::ENDLESS));
-            let task = s.spawn(|| run(|| wait(&lock, Node::new(1), Patience::ENDLESS)));
+            let plain = s.spawn(|| wait(&lock, Node::new(1), Patience::endless(Wait::Notice)));
+            let task = s.spawn(|| run(|| wait(&lock, Node::new(1), Patience::endless(Wait::Notice))));
             let mut notices = Notices::new();
             for n in [7, 7] {
                 let mut notice = loop {

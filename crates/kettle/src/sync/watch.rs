@@ -19,7 +19,7 @@
 
 use super::channel::futures::Looking;
 use super::channel::news::News;
-use kettle_rt::{pass, raise_if_cancelled};
+use kettle_rt::{Wait, pass, raise_if_cancelled};
 use std::fmt;
 use std::sync::Arc;
 pub use std::sync::mpsc::{RecvError, SendError};
@@ -115,10 +115,11 @@ impl<T> Receiver<T> {
     ///
     /// A task that is cancelled is unwound; what it has not seen stays so. Where panics abort, it is as if all senders had
     /// gone.
+    #[track_caller]
     pub fn changed(&mut self) -> Result<Arc<T>, RecvError> {
         pass();
         let seen = self.seen;
-        let found = self.news.wait(|state| state.look(seen), None);
+        let found = self.news.wait(|state| state.look(seen), Wait::Change, None);
         self.see(found.unwrap_or_else(|_| {
             raise_if_cancelled();
             None

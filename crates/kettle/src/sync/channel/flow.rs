@@ -13,7 +13,7 @@
 
 use super::batch::{Batch, Held};
 use super::lock::Lock;
-use super::model::{AtomicUsize, Lookout, Ordering, Waiter, Woken};
+use super::model::{AtomicUsize, Lookout, Ordering, Purpose, Wait, Waiter, Woken};
 use super::state::State;
 use super::waiting::{AllClaimed, List, Node, Race};
 use std::cell::UnsafeCell;
@@ -98,6 +98,7 @@ impl<T> Flow<T> {
 
     /// Sends, and waits for room until then. It raises no cancellation.
     #[inline]
+    #[track_caller]
     pub(crate) fn send(&self, value: T, deadline: Option<Instant>) -> Result<(), Refused<T>> {
         match self.try_send(value) {
             Ok(()) => Ok(()),
@@ -107,6 +108,7 @@ impl<T> Flow<T> {
     }
 
     /// As `send`, after that was tried in vain.
+    #[track_caller]
     fn send_late(&self, value: T, deadline: Option<Instant>) -> Result<(), Refused<T>> {
         self.for_room.pause(self.lag);
         let mut unsent = Some(value);
@@ -125,6 +127,7 @@ impl<T> Flow<T> {
         }
     }
 
+    #[track_caller]
     fn send_waiting(&self, value: T, deadline: Option<Instant>) -> Result<(), Refused<T>> {
         let waiter = Waiter::new();
         let slot = UnsafeCell::new(None);
@@ -137,7 +140,7 @@ impl<T> Flow<T> {
             Ok((false, _claimed)) => return Ok(()),
             Err(value) => return Err(Refused::Disconnected(value)),
         }
-        let was_notified = self.leave(&waiter, &node, |state| &mut state.waiting_senders, deadline);
+        let was_notified = self.leave(&waiter, &node, |state| &mut state.waiting_senders, Wait::Send, deadline);
         match slot.into_inner() {
             None => Ok(()),
             Some(value) if was_notified => Err(Refused::Disconnected(value)),
@@ -147,14 +150,16 @@ impl<T> Flow<T> {
 
     /// Waits, and leaves the list if nobody has claimed the node. Gives whether somebody has.
     #[inline]
+    #[track_caller]
     fn leave(
         &self,
         waiter: &Waiter,
         node: &Node<T>,
         list: impl FnOnce(&mut State<T>) -> &mut List<T>,
+        wait: Wait,
         deadline: Option<Instant>,
     ) -> bool {
-        if waiter.wait(deadline) == Woken::Notified {
+        if waiter.wait_for(Purpose::here(wait), deadline) == Woken::Notified {
             return true;
         }
         if self.state.with(|state| list(state).remove(node)) {
@@ -179,6 +184,7 @@ impl<T> Flow<T> {
     }
 
     /// Receives, and waits for a value until then. It raises no cancellation.
+    #[track_caller]
     pub(crate) fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         let seen = self.for_values.look(|| match self.try_receive() {
             Ok(value) => Some(Ok(value)),
@@ -226,6 +232,7 @@ impl<T> Flow<T> {
     /// Receives, and waits for a value until then, for the only receiver, whose batch is empty. `None` if there are values in it
     /// then. It raises no cancellation.
     #[inline]
+    #[track_caller]
     pub(crate) fn receive_batch(
         &self,
         batch: &Batch<T>,
@@ -268,6 +275,7 @@ impl<T> Flow<T> {
 
     /// Waits, if it is to be waited. When this succeeds, there is a value in the node's slot, or there won't be any.
     #[inline]
+    #[track_caller]
     fn receive_begun(
         &self,
         waits: bool,
@@ -278,7 +286,7 @@ impl<T> Flow<T> {
         if !waits {
             return Err(RecvTimeoutError::Disconnected);
         }
-        match self.leave(waiter, node, |state| &mut state.waiting_receivers, deadline) {
+        match self.leave(waiter, node, |state| &mut state.waiting_receivers, Wait::Receive, deadline) {
             true => Ok(()),
             false => Err(RecvTimeoutError::Timeout),
         }

@@ -3,9 +3,9 @@
 
 #[cfg(loom)]
 pub(crate) use checked::{Lookout, Waiter};
-pub(crate) use kettle_rt::Woken;
 #[cfg(not(loom))]
 pub(crate) use kettle_rt::{Lookout, Waiter};
+pub(crate) use kettle_rt::{Purpose, Wait, Woken};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(loom))]
@@ -13,7 +13,7 @@ pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(loom)]
 mod checked {
-    use super::{Ordering, Woken};
+    use super::{Ordering, Purpose, Wait, Woken};
     use loom::sync::atomic::AtomicBool;
     use loom::thread;
     use std::ptr::NonNull;
@@ -50,11 +50,16 @@ mod checked {
             false
         }
 
-        pub(crate) fn wait(&self, deadline: Option<Instant>) -> Woken {
-            self.wait_unless(deadline, || false).unwrap_or(Woken::Notified)
+        pub(crate) fn wait_for(&self, purpose: Purpose, deadline: Option<Instant>) -> Woken {
+            self.wait_unless(purpose, deadline, || false).unwrap_or(Woken::Notified)
         }
 
-        pub(crate) fn wait_unless(&self, deadline: Option<Instant>, is_over: impl Fn() -> bool) -> Option<Woken> {
+        pub(crate) fn wait_unless(
+            &self,
+            _: Purpose,
+            deadline: Option<Instant>,
+            is_over: impl Fn() -> bool,
+        ) -> Option<Woken> {
             while !self.is_notified.load(Ordering::Acquire) {
                 if is_over() {
                     return None;
@@ -68,7 +73,7 @@ mod checked {
         }
 
         pub(crate) fn wait_for_notice(&self) {
-            self.wait(None);
+            self.wait_for(Purpose::here(Wait::Notice), None);
         }
 
         /// # Safety

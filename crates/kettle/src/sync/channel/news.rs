@@ -5,7 +5,7 @@
 //! The unsafe code of this module is putting nodes into a list, and taking them out again before their frame goes.
 
 use super::lock::Lock;
-use super::model::{Waiter, Woken};
+use super::model::{Purpose, Wait, Waiter, Woken};
 use super::waiting::{List, Node};
 use std::cell::UnsafeCell;
 use std::task::Waker;
@@ -37,9 +37,11 @@ impl<S> News<S> {
     }
 
     /// Waits until it has what is looked for, or until then. It raises no cancellation.
+    #[track_caller]
     pub(crate) fn wait<R>(
         &self,
         mut look: impl FnMut(&mut S) -> Option<R>,
+        wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<R, Woken> {
         loop {
@@ -58,7 +60,7 @@ impl<S> News<S> {
             if let Some(found) = found {
                 return Ok(found);
             }
-            let woken = waiter.wait(deadline);
+            let woken = waiter.wait_for(Purpose::here(wait), deadline);
             if woken != Woken::Notified {
                 if self.0.with(|news| news.waiting.remove(&node)) {
                     return Err(woken);

@@ -7,7 +7,7 @@
 
 use super::arm::Arm;
 use super::choice::choose;
-use crate::sync::channel::model::{Waiter, Woken};
+use crate::sync::channel::model::{Purpose, Wait, Waiter, Woken};
 use crate::sync::channel::waiting::{Entry, Race};
 use kettle_rt::driver::Op;
 use kettle_rt::{JoinHandle, Outcome, operate, pass, raise_if_cancelled, shield, spawn};
@@ -40,6 +40,7 @@ pub fn try_wait(arms: &mut [(usize, &mut dyn Arm)], order: Order) -> Option<usiz
 
 /// What [`Select::wait`](super::Select::wait) does, for arms that lie in an array.
 #[doc(hidden)]
+#[track_caller]
 pub fn wait(arms: &mut [(usize, &mut dyn Arm)], order: Order) -> usize {
     assert!(!arms.is_empty(), "select among no arms: it would wait for ever");
     pass();
@@ -89,13 +90,14 @@ impl Drop for Entered<'_, '_> {
 }
 
 /// Enters all arms and waits. Gives the place of the one that has been done; none, if it is worth while to try them again.
+#[track_caller]
 fn wait_once(arms: &mut [(usize, &mut dyn Arm)], waiter: &Waiter, race: &Race) -> Result<Option<usize>, Cancelled> {
     let mut entered = Entered { arms, count: 0, waiter, race, is_notified: false };
     let mut woken = None;
     if entered.enter_all() {
         let arms = &*entered.arms;
         let deadline = arms.iter().filter_map(|(_, arm)| arm.deadline()).min();
-        woken = waiter.wait_unless(deadline, || arms.iter().any(|(_, arm)| arm.is_over()));
+        woken = waiter.wait_unless(Purpose::here(Wait::Select), deadline, || arms.iter().any(|(_, arm)| arm.is_over()));
         entered.is_notified = woken == Some(Woken::Notified);
     }
     drop(entered);
@@ -155,6 +157,7 @@ impl Drop for Pollers {
 /// # Panics
 ///
 /// Where no task can be suspended: those tasks would not run.
+#[track_caller]
 fn wait_polling(arms: &mut [(usize, &mut dyn Arm)]) -> Result<Option<usize>, Cancelled> {
     let race = Rc::new((Race::new(), Cell::new(None::<NonNull<Waiter>>)));
     let mut pollers = Pollers(Vec::new());
