@@ -6,12 +6,14 @@
 //! executor that blocks the thread by itself runs no loop.
 #![forbid(unsafe_code)]
 
+use crate::blocked;
 use crate::event_loop::{self, Loop};
-use crate::header::{Flags, TaskRef};
+use crate::header::{Flags, Purpose, TaskRef, Wait};
 use std::cell::Cell;
 use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Instant;
@@ -89,11 +91,16 @@ pub(crate) fn block_until(at: Instant) {
 }
 
 /// Blocks the thread until a future is ready: in a task that is unwinding, and where there is no loop.
+#[track_caller]
 pub(crate) fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
-    struct Unparks(thread::Thread);
+    struct Unparks {
+        thread: thread::Thread,
+        is_woken: AtomicBool,
+    }
     impl Wake for Unparks {
         fn wake(self: Arc<Self>) {
-            self.0.unpark();
+            self.is_woken.store(true, Ordering::Release);
+            self.thread.unpark();
         }
     }
     struct Before(Option<Blocked>);
@@ -102,16 +109,23 @@ pub(crate) fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
             BLOCKED.set(self.0);
         }
     }
-    let waker = Waker::from(Arc::new(Unparks(thread::current())));
+    let unparks = Arc::new(Unparks { thread: thread::current(), is_woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&unparks));
+    let is_woken = || unparks.is_woken.load(Ordering::Acquire);
     let _before = Before(BLOCKED.get());
     loop {
+        unparks.is_woken.store(false, Ordering::Release);
         BLOCKED.set(Some(Blocked { place: place(), until: None }));
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
         match BLOCKED.get().and_then(|blocked| blocked.until) {
             Some(until) => thread::park_timeout(until.saturating_duration_since(Instant::now())),
-            None => thread::park(),
+            None => {
+                while !is_woken() && !blocked::wait_for_threads(Purpose::here(Wait::Future), is_woken) {
+                    thread::park();
+                }
+            }
         }
     }
 }

@@ -138,6 +138,7 @@ fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<
     }
 }
 
+#[track_caller]
 /// Runs a future as a task of this thread's event loop, without a stack.
 ///
 /// Its handle is as any other's, and itself a future. Cancelled, the future is dropped where it waits. It has no
@@ -160,7 +161,6 @@ fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<
 /// # Panics
 ///
 /// If there is no event loop on this thread and none can be made.
-#[track_caller]
 pub fn spawn_future<F: Future<Output: 'static> + 'static>(future: F) -> JoinHandle<F::Output> {
     expect(Builder::new().spawn_future(future))
 }

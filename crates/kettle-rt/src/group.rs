@@ -10,10 +10,11 @@
 //!
 //! The unsafe code of this module is making tasks of functions that borrow, and of those that know the group by its address.
 
+use crate::blocked::refuse_to_wait;
 use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::group_error::{GroupError, Payload};
-use crate::header::{Flags, Region, TaskRef, Turns};
+use crate::header::{Flags, Purpose, Region, TaskRef, Turns, Wait};
 use crate::join::{Builder, JoinHandle, expect};
 use crate::outside;
 use crate::region;
@@ -130,9 +131,10 @@ where
     // Outside of `run` the thread becomes a task.
     _ = expect(outside::event_loop());
     let Some((_, task)) = event_loop::task() else {
-        panic!(
+        refuse_to_wait(
+            Purpose::here(Wait::Tasks),
             "open a task group where nothing can wait for its tasks: inside of a future, or in a destructor that runs by \
-             unwinding"
+             unwinding",
         )
     };
     let group = Group { inner: Inner::new(), scope: PhantomData, env: PhantomData };

@@ -2,6 +2,7 @@
 //!
 //! The unsafe code of this module is taking the result as what it is.
 
+use crate::blocked::refuse_to_wait;
 use crate::cancelled::Reason;
 use crate::driving::{Driven, driven};
 use crate::event_loop;
@@ -165,8 +166,9 @@ impl Ending<'_> {
 #[track_caller]
 fn waiting_task<'a>(target: TaskRef) -> (&'a event_loop::Loop, TaskRef) {
     let Some((event_loop, me)) = event_loop::task().filter(|(event_loop, _)| event_loop.has(target)) else {
-        panic!(
-            "join a task from where nothing can wait for it: outside of its event loop, in a future, while unwinding, or in a forked process"
+        refuse_to_wait(
+            Purpose::here(Wait::Join),
+            "join a task from where nothing can wait for it: outside of its event loop, in a future, while unwinding, or in a forked process",
         )
     };
     assert!(me != target, "join a task from itself: it would wait for its own end");

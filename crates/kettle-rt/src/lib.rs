@@ -28,8 +28,8 @@
 //! (`locals`), what the loop knows of it (`header`), how a cancellation spreads (`region`), what a timer wakes besides
 //! (`alarm`), what a simulation chooses (`order`), what is called what (`tokens`); how a forked child hears of it
 //! (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks come into it and leave it
-//! (`admission`), are ended early (`cancelling`), and how it ends (`lifetime`); its tasks' wakers (`waker`), a task's
-//! own values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it (`outside`), who has a
+//! (`admission`), are ended early (`cancelling`), and how it ends (`lifetime`), or can't go on (`blocked`); its tasks' wakers (`waker`),
+//! a task's own values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it (`outside`), who has a
 //! future go on (`driving`); what a task waits for (`lookout`, `wait`, `operation`, `waiter`); how it is named
 //! (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited (`future`), how it meets callbacks
 //! (`callback`); tasks that end together (`group_error`, `group`), where their results come (`results`), how others get
@@ -54,6 +54,7 @@ mod instant;
 mod admission;
 mod cancelling;
 mod lifetime;
+mod blocked;
 mod waker;
 mod fiber_local;
 mod task;
@@ -78,6 +79,7 @@ mod run;
 mod tree;
 pub mod testing;
 
+pub use blocked::refuse_to_wait;
 pub use callback::{Done, Uncalled, callback};
 pub use cancel::{CancelScope, cancel_scope, deadline, shield, timeout};
 pub use cancelled::{Cancelled, Reason};

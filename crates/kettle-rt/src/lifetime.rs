@@ -4,9 +4,10 @@
 
 use crate::cancelled::Reason;
 use crate::event_loop::{AbortOnUnwind, CURRENT, Loop};
-use crate::header::{Flags, Header, State, TaskRef};
+use crate::header::{Flags, Header, Purpose, State, TaskRef};
 use crate::order::Order;
 use crate::region;
+use crate::seed;
 use crate::tokens::token;
 use std::time::Duration;
 use std::{process, ptr, thread};
@@ -38,7 +39,7 @@ impl Loop {
         if !self.run_until(|| root.has_ended())
             && let Some(order) = &self.order
         {
-            self.get_stuck(order);
+            self.get_stuck(order, None);
         }
         self.closing.set(true);
         self.run_out();
@@ -94,15 +95,16 @@ impl Loop {
             self.interrupt_unless_shielded(task);
         }
         while !self.run_until(|| self.live.get() == 0) {
-            if !self.hears_of_threads() {
-                self.abort_simulation();
+            let is_busy = self.order.as_ref().is_some_and(|order| order.is_busy_for_ever());
+            if is_busy || !self.hears_of_threads() {
+                self.abort_simulation("tasks that are to end go on waiting", None);
             }
         }
     }
 
     /// Notes what each task waits for, in a simulation that can't go on.
-    fn get_stuck(&self, order: &Order) {
-        order.get_stuck(self.tasks(), |task| self.driver.borrow().describe(token(task)));
+    fn get_stuck(&self, order: &Order, blocked: Option<Purpose>) {
+        order.get_stuck(self.tasks(), blocked, |task| self.driver.borrow().describe(token(task)));
     }
 
     /// Waits for other threads, for a second of real time, where the other choice is to end the process. Gives whether that
@@ -116,14 +118,16 @@ impl Loop {
         })
     }
 
-    /// What still waits can't be ended, and what it borrows must stay.
+    /// What still waits can't be ended, and what it borrows must stay. This says why, what each task does, what they were to
+    /// end for if that was a deadlock, and how to see it again. (Something that keeps the thread may wait as well.)
     #[cold]
-    fn abort_simulation(&self) -> ! {
+    pub(crate) fn abort_simulation(&self, why: &str, blocked: Option<Purpose>) -> ! {
         if let Some(order) = &self.order {
-            self.get_stuck(order);
-            if let Some(stuck) = order.take_stuck() {
-                eprintln!("end a simulation: tasks that are to end go on waiting\n{stuck}");
-            }
+            let first = order.take_stuck();
+            self.get_stuck(order, blocked);
+            let stuck = order.take_stuck().map_or_else(String::new, |stuck| format!("\n{stuck}"));
+            let first = first.map_or_else(String::new, |first| format!("\nthey were to end because of this: {first}"));
+            eprintln!("end a simulation: {why}{stuck}{first}\nagain with {}={}", seed::VARIABLE, order.replay());
         }
         process::abort();
     }

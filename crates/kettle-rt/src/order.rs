@@ -5,7 +5,7 @@
 //! schedule lists them. The network has random numbers of its own, so that leaving a deviation out changes nothing else.
 #![forbid(unsafe_code)]
 
-use crate::header::{Flags, State, TaskRef, Wait};
+use crate::header::{Flags, Purpose, State, TaskRef, Wait};
 use crate::seed::Replay;
 use kettle_driver::{Note, Random, Trace, Tracer};
 use std::cell::{Cell, RefCell};
@@ -253,16 +253,38 @@ impl Order {
         self.steps.set(0);
     }
 
+    /// One step more, by a task that has not been suspended. Gives whether there are too many.
+    pub(crate) fn takes_too_many_steps(&self) -> bool {
+        self.steps.set(self.steps.get() + 1);
+        self.is_busy_for_ever()
+    }
+
     /// Whether tasks run on and on while no time passes.
     pub(crate) fn is_busy_for_ever(&self) -> bool {
         self.steps.get() >= MOST_STEPS
     }
 
-    /// The simulation can't go on: finds out why. The function says what a task's operation does.
-    pub(crate) fn get_stuck(&self, mut tasks: Vec<TaskRef>, describe: impl Fn(TaskRef) -> Option<String>) {
+    /// The simulation can't go on: finds out why. The function says what a task's operation does; something that keeps the
+    /// thread may wait as well.
+    pub(crate) fn get_stuck(
+        &self,
+        mut tasks: Vec<TaskRef>,
+        blocked: Option<Purpose>,
+        describe: impl Fn(TaskRef) -> Option<String>,
+    ) {
         tasks.sort_by_key(|&task| self.number(task));
-        let tell = |&task: &TaskRef| format!("{} {}", self.name(task), self.waits(task, &tasks, &describe));
-        let tasks = tasks.iter().map(tell).collect();
+        let is_blocked = |task: TaskRef| task.state.get() == State::Running && blocked.is_some();
+        let tell = |&task: &TaskRef| match blocked {
+            Some(purpose) if is_blocked(task) => {
+                format!("{} waits {}, at {}", self.name(task), purpose.wait, purpose.at)
+            }
+            _ => format!("{} {}", self.name(task), self.waits(task, &tasks, &describe)),
+        };
+        let mut told: Vec<_> = tasks.iter().map(tell).collect();
+        if let Some(purpose) = blocked.filter(|_| !tasks.iter().any(|&task| is_blocked(task))) {
+            told.push(format!("what is dropped outside of all tasks waits {}, at {}", purpose.wait, purpose.at));
+        }
+        let tasks = told;
         self.stuck.replace(Some(Stuck { is_deadlock: !self.is_busy_for_ever(), tasks }));
         self.steps.set(0);
     }

@@ -4,6 +4,7 @@
 //! there will be none. One task takes out of the queue, and says that it waits by leaving itself there.
 #![forbid(unsafe_code)]
 
+use crate::blocked::refuse_to_wait;
 use crate::cancelled::{Cancelled, Reason};
 use crate::event_loop;
 use crate::group::{Group, GroupHandle};
@@ -165,8 +166,9 @@ impl<'scope, T: 'scope, E> Results<'scope, '_, T, E> {
                 return None;
             }
             let Some((event_loop, task)) = event_loop::task() else {
-                panic!(
-                    "wait for results where nothing can wait: inside of a future, or in a destructor that runs by unwinding"
+                refuse_to_wait(
+                    Purpose::here(Wait::Results),
+                    "wait for results where nothing can wait: inside of a future, or in a destructor that runs by unwinding",
                 )
             };
             wait::check(task);

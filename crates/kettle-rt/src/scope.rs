@@ -6,6 +6,7 @@
 //!
 //! The unsafe code of this module is forgetting those lifetimes.
 
+use crate::blocked::refuse_to_wait;
 use crate::event_loop::{self, Loop};
 use crate::header::{Flags, Purpose, Region, TaskRef, Wait};
 use crate::join::{Builder, Ending, JoinHandle, expect};
@@ -63,8 +64,9 @@ where
     // Outside of `run` the thread becomes a task.
     _ = expect(outside::event_loop());
     let Some((_, task)) = event_loop::task() else {
-        panic!(
-            "open a scope where nothing can wait for its tasks: inside of a future, or in a destructor that runs by unwinding"
+        refuse_to_wait(
+            Purpose::here(Wait::Tasks),
+            "open a scope where nothing can wait for its tasks: inside of a future, or in a destructor that runs by unwinding",
         )
     };
     let scope = Scope { region: Region::default(), scope: PhantomData, env: PhantomData };

@@ -1,6 +1,7 @@
 //! Owns how a task is named from elsewhere: [`Thread`], and with it `park` and `unpark`, which any thread may call.
 #![forbid(unsafe_code)]
 
+use crate::blocked;
 use crate::event_loop;
 use crate::header::{Flags, Purpose, TaskRef, Wait};
 use crate::outside;
@@ -154,11 +155,12 @@ fn park_until(deadline: Option<Instant>) {
 fn park_thread(deadline: Option<Instant>) {
     if let Some(task) = event_loop::current().and_then(|event_loop| event_loop.current_task()) {
         remote_of(task).unparked();
+        blocked::turn_in_vain();
         return thread::yield_now();
     }
     if event_loop::is_time_virtual() {
         // Nobody has time pass meanwhile.
-        return;
+        return blocked::turn_in_vain();
     }
     let remote = outside::remote();
     let has_left = remote.has_left();

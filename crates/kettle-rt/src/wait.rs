@@ -3,6 +3,7 @@
 //!
 //! Outside of tasks, and in one that is unwinding, there is nothing to suspend: then the thread waits, as with `std`.
 
+use crate::blocked;
 use crate::event_loop::{self, Loop};
 use crate::header::{Flags, Purpose, TaskRef, Wait};
 use crate::region;
@@ -128,7 +129,10 @@ pub fn yield_now() {
             event_loop.yield_now(task);
             check(task);
         }
-        None => thread::yield_now(),
+        None => {
+            blocked::turn_in_vain();
+            thread::yield_now();
+        }
     }
 }
 
@@ -177,7 +181,7 @@ fn sleep_to(deadline: Option<Instant>) {
             }
         }
         // Nobody has time pass meanwhile.
-        None if event_loop::is_time_virtual() => {}
+        None if event_loop::is_time_virtual() => blocked::turn_in_vain(),
         None => match deadline {
             Some(deadline) => thread::sleep(deadline.saturating_duration_since(Instant::now())),
             None => loop {

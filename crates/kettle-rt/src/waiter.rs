@@ -20,6 +20,7 @@
 //!
 //! The unsafe code of this module is finding a waiter by its address.
 
+use crate::blocked;
 use crate::event_loop;
 use crate::header::{Flags, Purpose, TaskRef, Wait};
 use crate::lookout;
@@ -143,6 +144,13 @@ impl Waiter {
                 while !is_notified.load(Ordering::Acquire) {
                     if is_over() {
                         return None;
+                    }
+                    if deadline.is_some() && event_loop::is_time_virtual() {
+                        // Nobody has time pass meanwhile.
+                        return Some(Woken::TimedOut);
+                    }
+                    if blocked::wait_for_threads(purpose, || is_notified.load(Ordering::Acquire) || is_over()) {
+                        continue;
                     }
                     match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                         None => thread::park(),

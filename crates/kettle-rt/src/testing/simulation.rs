@@ -46,6 +46,12 @@ use std::time::Duration;
 /// deadlock. (A thread that waits for such a task meanwhile may wait for ever.) Files and `std`'s own clocks, sockets and threads are real. A task that runs on and on without waiting, until
 /// it sees that time has passed, sees that never.
 ///
+/// # What ends the process
+///
+/// When all tasks wait for each other they are unwound. One that waits again for what never comes, in a
+/// [`shield`](crate::shield()) or in a destructor, could neither be ended nor left behind. The process is aborted then, with both
+/// lists of tasks and with the seed.
+///
 /// # Panics
 ///
 /// With the panic of the function, or of a task that nobody joins. If all tasks wait for each other, with a list of them:

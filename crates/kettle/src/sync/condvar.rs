@@ -219,6 +219,11 @@ impl Condvar {
                 return Ok((guard, WaitTimeoutResult(true)));
             }
             guard = match self.wait_until(guard, deadline) {
+                // Where no time passes, for no task can be suspended, its end never comes.
+                (Ok(mut guard), result) if result.timed_out() => {
+                    let holds = condition(&mut *guard);
+                    return Ok((guard, WaitTimeoutResult(holds)));
+                }
                 (Ok(guard), _) => guard,
                 (Err(poisoned), result) => return Err(PoisonError::new((poisoned.into_inner(), result))),
             };

@@ -1,6 +1,8 @@
 //! Owns what happens once: who does it, and who waits until it has been done.
 
-use super::system::{AtomicUsize, Lock, LockGuard, Ordering, Wait, Woken, constant, here, raise_if_cancelled};
+use super::system::{
+    AtomicUsize, Lock, LockGuard, Ordering, Wait, Woken, constant, here, raise_if_cancelled, refuse_to_wait,
+};
 use super::wait_queue::{Ended, Node, Patience, WaitQueue};
 use std::cell::Cell;
 use std::fmt;
@@ -285,7 +287,10 @@ impl Once {
         let node = Node::new(());
         if node.blocks_thread() && callers.runs_on == here() {
             drop(callers);
-            panic!("wait for a `Once` that this thread runs, where no task can be suspended: it would wait for ever");
+            refuse_to_wait(
+                patience.purpose(),
+                "wait for a `Once` that this thread runs, where no task can be suspended: it would wait for ever",
+            );
         }
         let cancelled = match node.wait(&self.callers, callers, |callers| &mut callers.queue, *patience) {
             Ended::Notified { woken, .. } | Ended::GaveUp { woken, .. } => woken == Woken::Cancelled,

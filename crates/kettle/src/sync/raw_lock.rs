@@ -14,7 +14,9 @@
 //! back next hands it over: so each waits for those before him and for two turns of others at most, and nobody is woken
 //! each time for a lock that is used by one who never waits.
 
-use super::system::{AtomicUsize, Lock, Ordering, Wait, Woken, constant, here, raise_if_cancelled, spin_loop};
+use super::system::{
+    AtomicUsize, Lock, Ordering, Wait, Woken, constant, here, raise_if_cancelled, refuse_to_wait, spin_loop,
+};
 use super::wait_queue::{Ended, Node, Patience, WaitQueue};
 use std::thread;
 
@@ -131,6 +133,7 @@ impl RawLock {
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn wait(&self, mut patience: Patience) {
         if self.spin() {
             return;
@@ -143,8 +146,9 @@ impl RawLock {
             if node.blocks_thread() && holder == here() {
                 self.clear_announcement(&guard);
                 drop(guard);
-                panic!(
-                    "lock what this thread has locked already, where no task can be suspended: it would wait for ever"
+                refuse_to_wait(
+                    patience.purpose(),
+                    "lock what this thread has locked already, where no task can be suspended: it would wait for ever",
                 );
             }
             // Who keeps a thread from running goes before tasks of that thread, which could not use the lock.

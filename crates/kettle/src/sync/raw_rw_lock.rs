@@ -8,7 +8,9 @@
 //! Who is about to hand something over has the queue's lock. Meanwhile others do no more than give back: a reader who was the
 //! last finds `QUEUED`, and waits for the queue's lock in his turn.
 
-use super::system::{AtomicUsize, Lock, LockGuard, Ordering, Wait, Woken, constant, here, raise_if_cancelled};
+use super::system::{
+    AtomicUsize, Lock, LockGuard, Ordering, Wait, Woken, constant, here, raise_if_cancelled, refuse_to_wait,
+};
 use super::wait_queue::{Ended, Node, Notices, Patience, WaitQueue};
 use std::thread;
 
@@ -127,8 +129,9 @@ impl RawRwLock {
             }
             if node.blocks_thread() && self.writer.load(Ordering::Relaxed) == here() {
                 self.settle(queue);
-                panic!(
-                    "lock what this thread has locked already, where no task can be suspended: it would wait for ever"
+                refuse_to_wait(
+                    patience.purpose(),
+                    "lock what this thread has locked already, where no task can be suspended: it would wait for ever",
                 );
             }
             let node = if goes_first { node.first() } else { node };

@@ -3,7 +3,7 @@
 
 #[cfg(not(loom))]
 pub(crate) use {
-    kettle_rt::{Purpose, Wait, Waiter, Woken, raise_if_cancelled, shield},
+    kettle_rt::{Purpose, Wait, Waiter, Woken, raise_if_cancelled, refuse_to_wait, shield},
     std::hint::spin_loop,
     std::sync::Mutex,
     std::sync::atomic::{AtomicBool, AtomicUsize},
@@ -12,7 +12,7 @@ pub(crate) use {
 #[cfg(loom)]
 pub(crate) use {
     super::model::{Waiter, here, raise_if_cancelled, shield},
-    kettle_rt::{Purpose, Wait, Woken},
+    kettle_rt::{Purpose, Wait, Woken, refuse_to_wait},
     loom::hint::spin_loop,
     loom::sync::Mutex,
     loom::sync::atomic::{AtomicBool, AtomicUsize},

@@ -70,6 +70,11 @@ impl Patience {
         Self { purpose: Purpose::here(wait), deadline, is_shielded: false }
     }
 
+    /// What the wait is for.
+    pub(crate) fn purpose(self) -> Purpose {
+        self.purpose
+    }
+
     /// The same without the cancellation: for waits that have to be, and for who was cancelled where panics abort, and goes
     /// on waiting.
     pub(crate) fn shielded(self) -> Self {

@@ -10,7 +10,7 @@ use super::choice::choose;
 use crate::sync::channel::model::{Purpose, Wait, Waiter, Woken};
 use crate::sync::channel::waiting::{Entry, Race};
 use kettle_rt::driver::Op;
-use kettle_rt::{JoinHandle, Outcome, operate, pass, raise_if_cancelled, shield, spawn};
+use kettle_rt::{JoinHandle, Outcome, now, operate, pass, raise_if_cancelled, shield, spawn};
 use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
@@ -94,9 +94,10 @@ impl Drop for Entered<'_, '_> {
 fn wait_once(arms: &mut [(usize, &mut dyn Arm)], waiter: &Waiter, race: &Race) -> Result<Option<usize>, Cancelled> {
     let mut entered = Entered { arms, count: 0, waiter, race, is_notified: false };
     let mut woken = None;
+    let mut deadline = None;
     if entered.enter_all() {
         let arms = &*entered.arms;
-        let deadline = arms.iter().filter_map(|(_, arm)| arm.deadline()).min();
+        deadline = arms.iter().filter_map(|(_, arm)| arm.deadline()).min();
         woken = waiter.wait_unless(Purpose::here(Wait::Select), deadline, || arms.iter().any(|(_, arm)| arm.is_over()));
         entered.is_notified = woken == Some(Woken::Notified);
     }
@@ -104,6 +105,10 @@ fn wait_once(arms: &mut [(usize, &mut dyn Arm)], waiter: &Waiter, race: &Race) -
     match race.winner() {
         Some(place) => Ok(arms[place].1.complete().then_some(place)),
         None if woken == Some(Woken::Cancelled) => Err(Cancelled),
+        // Where no time passes, for no task can be suspended, it never comes: the wait ends as if it had.
+        None if woken == Some(Woken::TimedOut) && deadline > Some(now()) => {
+            Ok(arms.iter().position(|(_, arm)| arm.deadline() == deadline))
+        }
         None => Ok(None),
     }
 }
