@@ -102,5 +102,5 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use spawner::{SpawnError, Spawner};
 pub use thread::{Thread, ThreadId, current, park, park_timeout};
 pub use tree::{TaskInfo, TaskState, Tree, tree};
-pub use wait::{is_cancelled, pass, raise_if_cancelled, sleep, sleep_until, yield_now};
+pub use wait::{is_cancelled, pass, pause, pauses_before_lock, raise_if_cancelled, sleep, sleep_until, yield_now};
 pub use waiter::{Waiter, Woken};

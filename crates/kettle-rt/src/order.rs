@@ -64,6 +64,7 @@ pub(crate) struct Deviation {
 enum What {
     Next { task: String, instead_of: String },
     Pause { task: String },
+    Lock { task: String, at: &'static Location<'static> },
     Chosen { of: usize },
     Completion { of: usize },
     Timer { of: usize },
@@ -151,6 +152,11 @@ impl Order {
     #[inline(never)]
     pub(crate) fn pauses(&self, task: TaskRef) -> bool {
         self.decide(2, self.rarity, |_| What::Pause { task: self.name(task) }) > 0
+    }
+
+    /// Whether a task waits before it takes a lock that nobody has.
+    pub(crate) fn pauses_before_lock(&self, task: TaskRef, at: &'static Location<'static>) -> bool {
+        self.decide(2, self.rarity, |_| What::Lock { task: self.name(task), at }) > 0
     }
 
     /// See [`choose`](crate::choose).
@@ -253,9 +259,10 @@ impl Order {
         self.steps.set(0);
     }
 
-    /// One step more, by a task that has not been suspended. Gives whether there are too many.
+    /// A task that can't be suspended calls what would suspend it. Gives whether that goes on for ever: it can help no task, and
+    /// costs a system call each time, so it counts for more than a step.
     pub(crate) fn takes_too_many_steps(&self) -> bool {
-        self.steps.set(self.steps.get() + 1);
+        self.steps.set(self.steps.get() + 10);
         self.is_busy_for_ever()
     }
 
@@ -338,6 +345,7 @@ impl fmt::Display for Deviation {
         match &self.what {
             What::Next { task, instead_of } => write!(f, "{task} ran instead of {instead_of}"),
             What::Pause { task } => write!(f, "{task} let others run at a checkpoint"),
+            What::Lock { task, at } => write!(f, "{task} let others run before it locked, at {at}"),
             What::Chosen { of } => write!(f, "`choose({of})` gave {}", self.index),
             What::Completion { of } => write!(f, "completion {} of {of} was heard of first", self.index),
             What::Timer { of } => write!(f, "timer {} of {of} was heard of first", self.index),

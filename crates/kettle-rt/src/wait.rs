@@ -7,6 +7,7 @@ use crate::blocked;
 use crate::event_loop::{self, Loop};
 use crate::header::{Flags, Purpose, TaskRef, Wait};
 use crate::region;
+use std::panic::Location;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,23 @@ pub fn pass() {
     if let Some((event_loop, task)) = event_loop::task() {
         check(task);
         event_loop.pass(task);
+    }
+}
+
+/// Whether, in a simulation, others are to run before the current task takes a lock that nobody has: as if another thread had had
+/// it for a moment. Then [`pause`] follows. `None` where no simulation runs. No checkpoint.
+#[track_caller]
+pub fn pauses_before_lock() -> Option<bool> {
+    let (order, at) = (event_loop::current()?.order()?, Location::caller());
+    // Where no task can be suspended, none is.
+    Some(event_loop::task().is_some_and(|(_, task)| order.pauses_before_lock(task, at)))
+}
+
+/// Lets other tasks run before this one goes on, without hearing of a cancellation: for what is no checkpoint but in a simulation.
+pub fn pause() {
+    if let Some((event_loop, task)) = event_loop::task() {
+        task.set(Flags::PASSED);
+        event_loop.yield_now(task);
     }
 }
 

@@ -39,6 +39,15 @@ const MOST_REPETITIONS: u32 = 1000;
 /// });
 /// ```
 ///
+/// # Where others may run
+///
+/// At each checkpoint, whether the task waits there or not: `yield_now`, sending, receiving, `select!`, I/O. And before each
+/// lock of a `Mutex` or an `RwLock` of `kettle::sync`, also of one that nobody has, as if another thread had had it for a moment: so two
+/// tasks that lock two mutexes in two orders are found, with nothing between the locks. Not before a `try_lock`, a semaphore's
+/// permits that are there, a `Once`, an atomic, and locks and channels of `std`: who wants others to run there calls
+/// [`yield_now`](crate::yield_now) or [`pass`](crate::pass). (Nor before a lock that has been locked outside of simulations, as a
+/// `static` one may have been: make a new one in the function.)
+///
 /// # Panics
 ///
 /// If a seed fails; if an event loop runs on this thread already. [`Simulation::explore`] gives both as values.

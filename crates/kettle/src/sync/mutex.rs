@@ -5,6 +5,7 @@
 use super::poison::{Poison, Taken};
 use super::raw_lock::RawLock;
 use super::system::constant;
+use kettle_rt::pause;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -53,6 +54,23 @@ use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 /// Who locks it twice waits for itself: a task until it is cancelled, while a thread that no task runs on panics. So does,
 /// and that ends the process, a destructor that runs by unwinding and wants what another task of its thread has: an unwinding
 /// task can't be suspended. Who has it recursively through several threads is not found out.
+///
+/// Two that are locked in two orders are found by [`explore`](crate::testing::explore), and with them the lines:
+///
+/// ```
+/// use kettle::sync::Mutex;
+/// use kettle::testing::Simulation;
+/// use kettle::thread;
+///
+/// let found = Simulation::new(0).explore(0..100, || {
+///     let (tea, milk) = (Mutex::new(1), Mutex::new(1));
+///     thread::scope(|s| {
+///         s.spawn(|| *tea.lock().unwrap() + *milk.lock().unwrap());
+///         s.spawn(|| *milk.lock().unwrap() + *tea.lock().unwrap());
+///     });
+/// });
+/// assert!(found.unwrap_err().is_deadlock());
+/// ```
 pub struct Mutex<T: ?Sized> {
     raw: RawLock,
     poison: Poison,
@@ -110,7 +128,8 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Waits until nobody else has it, and takes it. A checkpoint only if it has to wait.
+    /// Waits until nobody else has it, and takes it. A checkpoint only if it has to wait. (In a simulation others may run before, as
+    /// if it had: see [`explore`](crate::testing::explore).)
     ///
     /// ```
     /// use kettle::sync::Mutex;
@@ -136,6 +155,18 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.raw.lock();
+        if self.poison.is_silent() { Ok(self.guard()) } else { self.lock_after_others() }
+    }
+
+    /// The mutex has been taken. In a simulation others may be let run before.
+    #[cold]
+    #[track_caller]
+    fn lock_after_others(&self) -> LockResult<MutexGuard<'_, T>> {
+        if self.poison.asks_to_pause() {
+            self.raw.unlock();
+            pause();
+            self.raw.lock();
+        }
         self.taken()
     }
 
@@ -226,7 +257,12 @@ impl<T: ?Sized> Mutex<T> {
 
     #[inline]
     fn taken(&self) -> LockResult<MutexGuard<'_, T>> {
-        self.poison.wrap(MutexGuard { mutex: self, taken: Taken::now(), _stays: PhantomData })
+        self.poison.wrap(self.guard())
+    }
+
+    #[inline]
+    fn guard(&self) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: self, taken: Taken::now(), _stays: PhantomData }
     }
 }
 

@@ -6,6 +6,7 @@ use super::mutex::poisoned;
 use super::poison::{Poison, Taken};
 use super::raw_rw_lock::RawRwLock;
 use super::system::constant;
+use kettle_rt::pause;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -115,7 +116,8 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits until nobody writes, and nobody waits who came before, and reads. A checkpoint only if it has to wait.
+    /// Waits until nobody writes, and nobody waits who came before, and reads. A checkpoint only if it has to wait. (In a simulation
+    /// others may run before, as if it had: see [`explore`](crate::testing::explore).)
     ///
     /// ```
     /// use kettle::sync::RwLock;
@@ -141,6 +143,18 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.raw.read();
+        if self.poison.is_silent() { Ok(self.read_guard()) } else { self.read_after_others() }
+    }
+
+    /// It has been taken. In a simulation others may be let run before.
+    #[cold]
+    #[track_caller]
+    fn read_after_others(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        if self.poison.asks_to_pause() {
+            self.raw.unlock_read();
+            pause();
+            self.raw.read();
+        }
         self.reads()
     }
 
@@ -164,7 +178,8 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_read() { Ok(self.reads()?) } else { Err(TryLockError::WouldBlock) }
     }
 
-    /// Waits until nobody else has it, and nobody waits who came before, and writes. A checkpoint only if it has to wait.
+    /// Waits until nobody else has it, and nobody waits who came before, and writes. A checkpoint only if it has to wait. (In a
+    /// simulation others may run before, as if it had: see [`explore`](crate::testing::explore).)
     ///
     /// ```
     /// use kettle::sync::RwLock;
@@ -189,6 +204,18 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         self.raw.write();
+        if self.poison.is_silent() { Ok(self.write_guard()) } else { self.write_after_others() }
+    }
+
+    /// It has been taken. In a simulation others may be let run before.
+    #[cold]
+    #[track_caller]
+    fn write_after_others(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        if self.poison.asks_to_pause() {
+            self.raw.unlock_write();
+            pause();
+            self.raw.write();
+        }
         self.writes()
     }
 
@@ -265,6 +292,7 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.wrap(self.read_guard())
     }
 
+    #[inline]
     fn read_guard(&self) -> RwLockReadGuard<'_, T> {
         let data = NonNull::new(self.data.get()).expect("invariant: data of a lock do not lie at address 0");
         RwLockReadGuard { raw: &self.raw, data }
@@ -272,7 +300,12 @@ impl<T: ?Sized> RwLock<T> {
 
     #[inline]
     fn writes(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        self.poison.wrap(RwLockWriteGuard { lock: self, taken: Taken::now(), _stays: PhantomData })
+        self.poison.wrap(self.write_guard())
+    }
+
+    #[inline]
+    fn write_guard(&self) -> RwLockWriteGuard<'_, T> {
+        RwLockWriteGuard { lock: self, taken: Taken::now(), _stays: PhantomData }
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) use {
     kettle_rt::{Purpose, Wait, Waiter, Woken, raise_if_cancelled, refuse_to_wait, shield},
     std::hint::spin_loop,
     std::sync::Mutex,
-    std::sync::atomic::{AtomicBool, AtomicUsize},
+    std::sync::atomic::{AtomicU8, AtomicUsize},
 };
 
 #[cfg(loom)]
@@ -15,7 +15,7 @@ pub(crate) use {
     kettle_rt::{Purpose, Wait, Woken, refuse_to_wait},
     loom::hint::spin_loop,
     loom::sync::Mutex,
-    loom::sync::atomic::{AtomicBool, AtomicUsize},
+    loom::sync::atomic::{AtomicU8, AtomicUsize},
 };
 
 use std::sync::PoisonError;
