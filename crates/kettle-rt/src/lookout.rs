@@ -2,10 +2,10 @@
 //! woken takes two system calls and, where a processor has gone to sleep, tens of microseconds; the answer of a thread that
 //! is at work takes less than one.
 //!
-//! Whoever looks out keeps its processor, and its loop from hearing of the kernel. So it does so for a few microseconds; and for
-//! longer only if it has just woken another thread, which is on its way then, and as long as nothing comes for this one. Nobody
-//! looks out while another task is ready, nor in a simulation, where other threads are not waited for. A [`Lookout`]
-//! remembers whether it was of any use.
+//! Whoever looks out keeps its processor, and its loop from hearing of the kernel. So it does so for a microsecond; after that
+//! only as long as nothing comes for this loop: it lets others have the processor a few times, and if it has just woken another
+//! thread, which is on its way then, it looks for some more microseconds. Nobody looks out while another task is ready, nor in
+//! a simulation, where other threads are not waited for. A [`Lookout`] remembers whether it was of any use.
 #![forbid(unsafe_code)]
 
 use crate::event_loop;
@@ -78,11 +78,17 @@ impl Lookout {
         if event_loop::would_sleep() { self.look_out(look) } else { None }
     }
 
-    /// Lets another thread have a moment, of so many rounds of a spin loop, if this one has nothing else to do.
+    /// Lets another thread have a moment, of so many rounds of a spin loop, where [`look`](Self::look) would look out.
     pub fn pause(&self, rounds: u32) {
-        if event_loop::would_sleep() {
+        if self.expects() && event_loop::would_sleep() {
             spin(rounds);
         }
+    }
+
+    /// Whether the next wait is worth it.
+    fn expects(&self) -> bool {
+        let vain = self.vain.load(Ordering::Relaxed);
+        vain < PATIENCE || vain.is_multiple_of(SELDOM)
     }
 
     #[cold]
@@ -91,10 +97,9 @@ impl Lookout {
         if found.is_some() {
             return found;
         }
-        let vain = self.vain.load(Ordering::Relaxed);
-        let expects = vain < PATIENCE || vain.is_multiple_of(SELDOM);
-        let found = if expects { look_for_a_while(look) } else { None };
-        self.vain.store(if found.is_some() { 0 } else { vain.wrapping_add(1) }, Ordering::Relaxed);
+        let found = if self.expects() { look_for_a_while(look) } else { None };
+        let vain = if found.is_some() { 0 } else { self.vain.load(Ordering::Relaxed).wrapping_add(1) };
+        self.vain.store(vain, Ordering::Relaxed);
         found
     }
 }
@@ -103,6 +108,9 @@ fn look_for_a_while<R>(mut look: impl FnMut() -> Option<R>) -> Option<R> {
     for step in 0..SPINS + YIELDS {
         if step < SPINS {
             spin(1 << step);
+        } else if event_loop::is_wanted() {
+            // Nobody knows when the processor would come back.
+            return None;
         } else {
             thread::yield_now();
         }
