@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle::select;
-use kettle::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, channel, sync_channel};
+use kettle::sync::mpsc::{RecvError, RecvTimeoutError, SendError, SyncSender, TryRecvError, channel, sync_channel};
 use kettle::sync::select as arms;
 use kettle::sync::{broadcast, channel, oneshot, watch};
 use loom::thread;
@@ -86,6 +86,41 @@ fn room_in_a_batch_is_there_for_one() {
         let rest: Vec<_> = receiver.iter().collect();
         assert!(rest.contains(&3) && rest.contains(&4) == came && rest.len() == 1 + usize::from(came), "{rest:?}");
     });
+}
+
+#[test]
+fn room_in_a_batch_is_room_for_each_of_two() {
+    model(|| {
+        let (sender, receiver) = sync_channel(2);
+        sender.send(1).unwrap();
+        sender.send(2).unwrap();
+        let other = sender.clone();
+        let threads = [(sender, 3), (other, 4)].map(|(sender, n)| thread::spawn(move || sender.send(n).unwrap()));
+        let received: Vec<_> = receiver.iter().collect();
+        assert!(received.starts_with(&[1, 2]) && received.iter().sum::<i32>() == 10, "{received:?}");
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn room_in_a_batch_wakes_a_select_and_a_future() {
+    let sends: [fn(SyncSender<i32>); 2] = [
+        |sender| {
+            let mut value = Some(3);
+            select! { sent = arms::send(&sender, &mut value) => sent.unwrap() }
+        },
+        |sender| poll(sender.send_async(3), true).unwrap().unwrap(),
+    ];
+    for send in sends {
+        model(move || {
+            let (sender, receiver) = sync_channel(2);
+            sender.send(1).unwrap();
+            sender.send(2).unwrap();
+            let thread = thread::spawn(move || send(sender));
+            assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
+            thread.join().unwrap();
+        });
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_mutex_is_one_s_at_a_time_and_nobody_is_forgotten() {
             thread::spawn(move || mutex.lock().unwrap().add())
         });
         mutex.lock().unwrap().add();
-        others.map(|other| other.join().unwrap());
+        others.into_iter().for_each(|other| other.join().unwrap());
         assert_eq!(mutex.try_lock().unwrap().get(), 3);
     });
 }

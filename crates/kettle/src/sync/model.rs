@@ -32,20 +32,32 @@ impl Waiter {
         false
     }
 
-    pub(crate) fn wait_for(&self, _: Purpose, deadline: Option<Instant>) -> Woken {
+    pub(crate) fn wait_for(&self, purpose: Purpose, deadline: Option<Instant>) -> Woken {
+        self.wait_unless(purpose, deadline, || false).unwrap_or(Woken::Notified)
+    }
+
+    pub(crate) fn wait_unless(
+        &self,
+        _: Purpose,
+        deadline: Option<Instant>,
+        is_over: impl Fn() -> bool,
+    ) -> Option<Woken> {
         while !self.is_notified.load(Ordering::Acquire) {
             if is_cancelled() {
-                return Woken::Cancelled;
+                return Some(Woken::Cancelled);
+            }
+            if is_over() {
+                return None;
             }
             if deadline.is_some() {
-                return Woken::TimedOut;
+                return Some(Woken::TimedOut);
             }
             thread::park();
         }
         if WAITS_LEFT.with(Cell::get) != usize::MAX {
             WAITS_LEFT.with(|cell| cell.set(cell.get().saturating_sub(1)));
         }
-        Woken::Notified
+        Some(Woken::Notified)
     }
 
     pub(crate) fn wait_for_notice(&self) {
