@@ -18,9 +18,9 @@
 //!
 //! # Wakers that panic
 //!
-//! A waker that panics when it is
-//! woken has been told of by the panic hook, and its panic ends there: nobody in an event loop is to blame for it, nor is who
-//! sends a value, or receives one. What a waker does when it is cloned or dropped in a poll is that poll's.
+//! A waker that panics when it is woken has been told of by the panic hook, and its panic ends there: nobody in an event loop
+//! is to blame for it, nor is who sends a value, or receives one. What a waker does when it is cloned or dropped in a poll is
+//! that poll's.
 
 use crate::alarm::{Alarm, Kept, Listener};
 use crate::cancelled::{Cancelled, Reason};
@@ -138,7 +138,6 @@ fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<
     }
 }
 
-#[track_caller]
 /// Runs a future as a task of this thread's event loop, without a stack.
 ///
 /// Its handle is as any other's, and itself a future. Cancelled, the future is dropped where it waits. It has no
@@ -161,6 +160,7 @@ fn wait_in_task<F: Future>(mut polls: Polls, mut future: Pin<&mut F>) -> Option<
 /// # Panics
 ///
 /// If there is no event loop on this thread and none can be made.
+#[track_caller]
 pub fn spawn_future<F: Future<Output: 'static> + 'static>(future: F) -> JoinHandle<F::Output> {
     expect(Builder::new().spawn_future(future))
 }

@@ -12,7 +12,9 @@
 //! ```
 //!
 //! Both change the same word, so one of them is first: either who sends sees the smaller number, or who receives the bit. It
-//! is set under the lock before somebody enters the list, and cleared under it when nobody is there.
+//! is set under the lock before somebody enters the list, and cleared under it when nobody is there. Nothing else is ordered by
+//! that word: values move under the lock. Who only reads it may see a number that is too large, never one that is too small, for
+//! it grows under the lock alone.
 #![forbid(unsafe_code)]
 
 use super::model::{AtomicUsize, Ordering};

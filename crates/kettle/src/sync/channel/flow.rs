@@ -7,7 +7,8 @@
 //! may be one more than there is room for, until it is received.) What the only receiver of an `mpsc` has taken out at once is
 //! in its [`Batch`], and counts as being in the queue.
 //!
-//! Before anybody waits it looks out, if its thread would sleep: another one may be about to send, or to receive.
+//! Before anybody waits it looks out, if its thread would sleep: another one may be about to send, or to receive. As long as it
+//! does it stands in no list, so who comes later may be served first; who stands in one is never passed over for it.
 //!
 //! The unsafe code of this module is having nodes put into lists, and taking them out again before their frame goes.
 
