@@ -311,9 +311,13 @@ impl Sim {
         let does = match parked.op {
             Op::Recv { .. } | Op::RecvMsg { .. } | Op::Read { .. } => "receives from",
             Op::Send { .. } | Op::SendMsg { .. } | Op::Write { .. } => "sends to",
-            Op::Accept { .. } => "accepts at",
+            Op::Accept { .. } => "waits for a connection at",
+            // So does who accepts where his descriptor does not block.
+            Op::Poll { .. } if self.world.listens(id) => "waits for a connection at",
             Op::Connect { .. } => "waits for",
-            Op::Poll { .. } | Op::Nop => "polls",
+            Op::Poll { interest: Interest::Readable, .. } => "waits to read from",
+            Op::Poll { interest: Interest::Writable, .. } => "waits to write to",
+            Op::Nop => "waits for",
         };
         Some(format!("{does} {}", self.world.describe(id)))
     }

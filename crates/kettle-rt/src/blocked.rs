@@ -49,6 +49,19 @@ pub(crate) fn turn_in_vain() {
     }
 }
 
+/// A cancellation is raised. In a simulation the process ends if the task has caught that again and again.
+pub(crate) fn raised() {
+    if let Some(simulation) = simulation()
+        && let Some(order) = simulation.order()
+        && order.is_told_in_vain()
+    {
+        simulation.abort_simulation(
+            "it is cancelled and catches that, on and on: resume the unwinding if the payload is `Cancelled`",
+            None,
+        );
+    }
+}
+
 /// Says that what is to be waited for can't come, by a panic. In a destructor that runs by unwinding that ends the process; so
 /// does this in a simulation, with the list of its tasks.
 ///

@@ -1,7 +1,8 @@
 //! Owns the parts of a task that can be cancelled by themselves: [`CancelScope`], and the short forms of it.
 //!
 //! This is trio's model. A cancellation is level-triggered: from then on every checkpoint inside raises it again, until the
-//! scope has been left. Scopes nest, and what is spawned inside one of them that waits for its tasks
+//! scope has been left. It does not suspend the task: a loop that catches all panics around a checkpoint never ends then (see
+//! [`Cancelled`]). Scopes nest, and what is spawned inside one of them that waits for its tasks
 //! ([`scope`](crate::scope())) is cancelled with it.
 
 use crate::cancelled::{Cancelled, Reason};

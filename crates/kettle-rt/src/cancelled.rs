@@ -17,6 +17,35 @@ use std::panic::resume_unwind;
 /// assert_eq!(payload.downcast_ref::<Cancelled>().unwrap().reason(), Reason::Shutdown);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// # Who catches panics lets it pass
+///
+/// Every checkpoint raises it again, without suspending the task, until what was cancelled has been left. So a loop that catches
+/// whatever it unwinds with never ends, and no other task of the thread runs any more. (A simulation ends the process then, and
+/// says so.) Let it pass:
+///
+/// ```
+/// use kettle_rt::{Cancelled, EventLoop, sleep, spawn, yield_now};
+/// use std::panic::{catch_unwind, resume_unwind};
+/// use std::time::Duration;
+///
+/// EventLoop::new()?.run(|| {
+///     let server = spawn(|| {
+///         loop {
+///             // A request, whose panics are nobody else's.
+///             if let Err(payload) = catch_unwind(|| sleep(Duration::MAX))
+///                 && payload.is::<Cancelled>()
+///             {
+///                 resume_unwind(payload);
+///             }
+///         }
+///     });
+///     yield_now();
+///     server.cancel();
+///     assert!(server.join().is_err());
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled {
     reason: Reason,

@@ -112,7 +112,8 @@ impl<E> Drop for Closes<'_, E> {
 ///
 /// With the first panic of the function or a task, when all tasks have ended. What failed besides is dropped then; who wants to
 /// have it calls [`keep_panics`](Group::keep_panics), and is given panics and errors together. If there is no event loop on this
-/// thread and none can be made; inside of a future, or in a destructor that runs by unwinding.
+/// thread and none can be made; inside of a future, or in a destructor that runs by unwinding; in a simulation the last of these
+/// ends the process instead, which says so.
 ///
 /// A coroutine that is dropped while it is suspended in the function is unwound through the group. That is no failure: it
 /// cancels the tasks, waits for them, and goes on; unless one of them has panicked, for that is given first. (If it is dropped

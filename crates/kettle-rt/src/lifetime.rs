@@ -97,7 +97,11 @@ impl Loop {
         while !self.run_until(|| self.live.get() == 0) {
             let is_busy = self.order.as_ref().is_some_and(|order| order.is_busy_for_ever());
             if is_busy || !self.hears_of_threads() {
-                self.abort_simulation("tasks that are to end go on waiting", None);
+                let why = match is_busy {
+                    true => "tasks that are to end run on and on",
+                    false => "tasks that are to end go on waiting",
+                };
+                self.abort_simulation(why, None);
             }
         }
     }

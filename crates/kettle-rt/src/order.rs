@@ -20,6 +20,9 @@ const RARITIES: [u32; 5] = [2, 4, 8, 16, 64];
 /// So many tasks may run on after each other while no time passes.
 const MOST_STEPS: u64 = 10_000_000;
 
+/// So often a task may catch its cancellation, and come to the next checkpoint, while nobody else runs.
+const MOST_RAISED: u64 = 500_000;
+
 /// See the module.
 pub(crate) struct Order {
     replay: Replay,
@@ -37,6 +40,8 @@ pub(crate) struct Order {
     spawned: Cell<u64>,
     /// How many resumes there have been since time passed.
     steps: Cell<u64>,
+    /// How often the task that runs has been told of its cancellation since it was resumed.
+    raised: Cell<u64>,
     stuck: RefCell<Option<Stuck>>,
     /// The first task that has panicked with nobody to hear.
     unheard: RefCell<Option<String>>,
@@ -73,9 +78,19 @@ enum What {
 /// Why a simulation can't go on.
 #[derive(Clone, Debug)]
 pub(crate) struct Stuck {
-    pub(crate) is_deadlock: bool,
+    pub(crate) why: Why,
     /// What each task does, in the order in which they were made.
     pub(crate) tasks: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// All tasks wait for what never comes.
+    Deadlock,
+    /// Tasks run on and on while no time passes.
+    Livelock,
+    /// Something keeps the thread, or may not wait. Others could run.
+    Blocked,
 }
 
 // Out of line, what the event loop calls: it is laid out for loops that are no simulation.
@@ -94,6 +109,7 @@ impl Order {
             tasks: RefCell::default(),
             spawned: Cell::new(0),
             steps: Cell::new(0),
+            raised: Cell::new(0),
             stuck: RefCell::new(None),
             unheard: RefCell::new(None),
         }
@@ -144,6 +160,7 @@ impl Order {
         let index = self.decide(ready.len(), self.rarity, what);
         let task = ready.remove(index)?;
         self.steps.set(self.steps.get() + 1);
+        self.raised.set(0);
         self.tracer.note(Note::Resumed { task: self.number(task) });
         Some(task)
     }
@@ -266,6 +283,12 @@ impl Order {
         self.is_busy_for_ever()
     }
 
+    /// The task that runs is told of its cancellation. Gives whether it has caught that so often that it never ends.
+    pub(crate) fn is_told_in_vain(&self) -> bool {
+        self.raised.set(self.raised.get() + 1);
+        self.raised.get() > MOST_RAISED
+    }
+
     /// Whether tasks run on and on while no time passes.
     pub(crate) fn is_busy_for_ever(&self) -> bool {
         self.steps.get() >= MOST_STEPS
@@ -280,26 +303,39 @@ impl Order {
         describe: impl Fn(TaskRef) -> Option<String>,
     ) {
         tasks.sort_by_key(|&task| self.number(task));
+        let why = match blocked {
+            _ if self.is_busy_for_ever() => Why::Livelock,
+            Some(_) => Why::Blocked,
+            None if tasks.iter().any(|task| task.state.get() == State::Running) => Why::Blocked,
+            None => Why::Deadlock,
+        };
         let is_blocked = |task: TaskRef| task.state.get() == State::Running && blocked.is_some();
         let tell = |&task: &TaskRef| match blocked {
             Some(purpose) if is_blocked(task) => {
                 format!("{} waits {}, at {}", self.name(task), purpose.wait, purpose.at)
             }
-            _ => format!("{} {}", self.name(task), self.waits(task, &tasks, &describe)),
+            _ => format!("{} {}", self.name(task), self.waits(task, &tasks, why, &describe)),
         };
         let mut told: Vec<_> = tasks.iter().map(tell).collect();
         if let Some(purpose) = blocked.filter(|_| !tasks.iter().any(|&task| is_blocked(task))) {
             told.push(format!("what is dropped outside of all tasks waits {}, at {}", purpose.wait, purpose.at));
         }
         let tasks = told;
-        self.stuck.replace(Some(Stuck { is_deadlock: !self.is_busy_for_ever(), tasks }));
+        self.stuck.replace(Some(Stuck { why, tasks }));
         self.steps.set(0);
     }
 
     /// What a task does.
-    fn waits(&self, task: TaskRef, tasks: &[TaskRef], describe: impl Fn(TaskRef) -> Option<String>) -> String {
+    fn waits(
+        &self,
+        task: TaskRef,
+        tasks: &[TaskRef],
+        why: Why,
+        describe: impl Fn(TaskRef) -> Option<String>,
+    ) -> String {
         let words = match task.state.get() {
             State::Operating => return describe(task).unwrap_or_else(|| "waits for an operation".to_owned()),
+            State::Created if task.is(Flags::HELD) => return format!("waits {}", Wait::Turn),
             State::Created | State::Ready => return "is ready to run".to_owned(),
             State::Running | State::Ended => return "runs".to_owned(),
             State::Waiting(Wait::Join) => {
@@ -311,7 +347,9 @@ impl Order {
             }
             State::Waiting(Wait::Tasks) => "waits for the tasks of its scope".to_owned(),
             State::Waiting(Wait::Park) => "is parked".to_owned(),
-            State::Waiting(Wait::Sleep) => "sleeps for more than a lifetime".to_owned(),
+            // Of all that wait for a time none hears of it.
+            State::Waiting(Wait::Sleep) if why == Why::Deadlock => "sleeps for more than a lifetime".to_owned(),
+            State::Waiting(Wait::Sleep) => "sleeps".to_owned(),
             State::Waiting(wait) => format!("waits {wait}"),
         };
         match self.tasks.borrow().get(&task).and_then(|known| known.waits_at) {
@@ -355,11 +393,12 @@ impl fmt::Display for Deviation {
 
 impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.is_deadlock {
-            true => {
+        f.write_str(match self.why {
+            Why::Deadlock => {
                 "deadlock: all tasks wait, and nothing that may happen ends that (other threads are not waited for)"
             }
-            false => "livelock: tasks run on and on while no time passes: sleep where you poll",
+            Why::Livelock => "livelock: tasks run on and on while no time passes: sleep where you poll",
+            Why::Blocked => "no other task runs meanwhile",
         })?;
         self.tasks.iter().try_for_each(|task| write!(f, "\n  {task}"))
     }

@@ -51,7 +51,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// # Panics
 ///
 /// If a task of it panics and is not joined, or if the function panics; all of them have ended then. If this is no task, or
-/// one that is unwinding.
+/// one that is unwinding; in a simulation's destructor that runs by unwinding this ends the process instead, which says so.
 ///
 /// # Cancellation
 ///

@@ -17,10 +17,18 @@ use std::time::{Duration, Instant};
 pub(crate) fn check(task: TaskRef) {
     if hears_cancellation(task) {
         if cfg!(panic = "unwind") {
-            region::cancelled(task).raise();
+            raise(task);
         }
         task.set(Flags::TOLD);
     }
+}
+
+/// Unwinds the current task, which has been cancelled. In a simulation the process ends if it catches that on and on: it could
+/// never be ended, and is not suspended meanwhile.
+#[cold]
+fn raise(task: TaskRef) -> ! {
+    blocked::raised();
+    region::cancelled(task).raise()
 }
 
 /// Whether the current task is cancelled here, so that its next checkpoint will say so. No checkpoint.

@@ -9,6 +9,7 @@ use kettle_rt::testing::{Failure, Simulation, explore};
 use kettle_rt::{EventLoop, scope, spawn, yield_now};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// Tasks add one each, with others between looking and writing only if one of them is interrupted.
 fn lost_update() {
@@ -142,4 +143,18 @@ fn the_environment_replays_a_seed_and_a_shortened_one() {
 #[test]
 fn a_seed_that_is_none_is_an_error() {
     assert!(!with_seed("a_seed_that_is_none_is_an_error", "tea").0);
+}
+
+#[test]
+fn to_explore_no_seeds_is_refused() {
+    let looked = catch_unwind(|| explore(5..5, || ())).unwrap_err();
+    assert!(looked.downcast_ref::<&str>().unwrap().contains("explore no seeds"));
+    assert!(catch_unwind(|| Simulation::new(0).explore([], || ())).is_err());
+}
+
+#[test]
+fn latencies_of_an_empty_range_are_refused() {
+    let of = |least, most| Simulation::new(0).latency(Duration::from_millis(least)..=Duration::from_millis(most));
+    assert!(catch_unwind(|| of(5, 1)).unwrap_err().downcast_ref::<&str>().unwrap().contains("an empty range"));
+    assert!(of(1, 1).run(|| ()).is_ok());
 }

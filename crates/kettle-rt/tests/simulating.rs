@@ -7,11 +7,12 @@ mod again;
 use again::again;
 use kettle_rt::testing::{Note, Simulation, simulate};
 use kettle_rt::{
-    Builder, Cancelled, EventLoop, Instant, cancel_scope, choose, now, park, pass, scope, shield, sleep, sleep_until,
-    spawn, timeout, yield_now,
+    Builder, Cancelled, EventLoop, GroupError, Instant, Waiter, cancel_scope, choose, now, park, pass, scope, shield,
+    sleep, sleep_until, spawn, task_group, timeout, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
@@ -190,6 +191,110 @@ fn tasks_that_poll_are_told_so() {
         .unwrap_err();
     assert!(failure.is_livelock() && !failure.is_deadlock());
     assert!(failure.to_string().contains("task 0 is ready to run"), "{failure}");
+}
+
+#[test]
+fn a_task_that_sleeps_while_others_poll_is_said_to_sleep_and_no_more() {
+    let failure = Simulation::new(1)
+        .run(|| {
+            drop(spawn(|| sleep(DAY)));
+            loop {
+                yield_now();
+            }
+        })
+        .unwrap_err();
+    let said = failure.to_string();
+    assert!(failure.is_livelock() && said.contains("task 1 sleeps, at ") && !said.contains("lifetime"), "{said}");
+}
+
+#[test]
+fn a_task_that_is_held_back_by_a_limit_is_said_to_wait_for_its_turn() {
+    let failure = Simulation::new(1)
+        .run(|| {
+            let group: Result<(), GroupError<()>> = task_group(|group| {
+                group.limit(1).unwrap();
+                group.spawn(|| {
+                    park();
+                    Ok(())
+                });
+                group.spawn(|| Ok(()));
+                Ok(())
+            });
+            group.unwrap();
+        })
+        .unwrap_err();
+    let said = failure.to_string();
+    assert!(failure.is_deadlock() && said.contains("task 2 waits for its turn"), "{said}");
+}
+
+#[test]
+fn a_destructor_that_waits_in_vain_is_told_with_what_the_others_do() {
+    struct Waits;
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            Waiter::new().wait(None);
+        }
+    }
+    let output = again("a_destructor_that_waits_in_vain_is_told_with_what_the_others_do", &[], || {
+        simulate(1, || {
+            drop(spawn(|| sleep(DAY)));
+            yield_now();
+            drop(spawn(|| ()));
+            let _waits = Waits;
+            panic!("no water");
+        });
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("no water"), "{said}");
+    assert!(said.contains("task 0 waits for a notice, at ") && said.contains("task 1 sleeps, at "), "{said}");
+    assert!(said.contains("task 2 is ready to run") && said.contains("no other task runs meanwhile"), "{said}");
+    assert!(!said.contains("deadlock"), "{said}");
+}
+
+#[test]
+fn a_task_that_catches_its_cancellation_on_and_on_ends_the_process() {
+    let output = again("a_task_that_catches_its_cancellation_on_and_on_ends_the_process", &[], || {
+        // SAFETY: it sets an alarm, which nobody else uses here: if this hangs, it ends.
+        unsafe { libc::alarm(120) };
+        simulate(1, || {
+            spawn(|| {
+                loop {
+                    _ = catch_unwind(park);
+                }
+            });
+            drop(spawn(|| sleep(DAY)));
+            yield_now();
+        });
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{said}");
+    assert!(said.contains("it is cancelled and catches that, on and on") && said.contains("task 1 runs"), "{said}");
+    assert!(!said.contains("deadlock"), "{said}");
+}
+
+#[test]
+fn a_loop_that_catches_panics_and_lets_a_cancellation_pass_ends() {
+    simulate(1, || {
+        let serves = spawn(|| {
+            let mut panics = 0;
+            loop {
+                let caught = catch_unwind(|| {
+                    sleep(DAY);
+                    std::panic::resume_unwind(Box::new("spilled"))
+                });
+                if let Err::<(), _>(payload) = caught {
+                    if payload.is::<Cancelled>() {
+                        std::panic::resume_unwind(payload);
+                    }
+                    panics += 1;
+                }
+                assert!(panics < 3);
+            }
+        });
+        sleep(DAY + DAY / 2);
+        serves.cancel();
+        assert!(serves.join().unwrap_err().is::<Cancelled>());
+    });
 }
 
 #[test]

@@ -411,3 +411,14 @@ fn hosts_are_of_simulations_only() {
     assert!(panic.downcast_ref::<String>().unwrap().contains("where no simulation runs"));
     assert!(std::panic::catch_unwind(|| kettle::run(|| part(SERVER, CLIENT))).is_err());
 }
+
+#[test]
+fn who_waits_for_a_connection_is_said_to() {
+    let failure = Simulation::new(1)
+        .run(|| {
+            let (listener, _) = listen(SERVER);
+            _ = listener.accept();
+        })
+        .unwrap_err();
+    assert!(failure.to_string().contains("task 0 waits for a connection at listener 10.0.0.1:"), "{failure}");
+}

@@ -201,6 +201,10 @@ impl World {
         }
     }
 
+    pub(crate) fn listens(&self, id: Id) -> bool {
+        matches!(self.sockets.get(id), Some(Socket { state: State::Listening(_), .. }))
+    }
+
     /// What `poll` would tell of a socket.
     pub(crate) fn polled(&self, id: Id, side: Side) -> i16 {
         let Some(socket) = self.sockets.get(id) else { return libc::POLLNVAL };

@@ -39,6 +39,9 @@ const MOST_REPETITIONS: u32 = 1000;
 /// });
 /// ```
 ///
+/// What [ends the process](crate::testing::simulate#what-ends-the-process) in a simulation ends the search: a failed assertion
+/// whose destructors wait for another task is one. It names the seed, and nothing is left out of its choices.
+///
 /// # Where others may run
 ///
 /// At each checkpoint, whether the task waits there or not: `yield_now`, sending, receiving, `select!`, I/O. And before each
@@ -50,7 +53,9 @@ const MOST_REPETITIONS: u32 = 1000;
 ///
 /// # Panics
 ///
-/// If a seed fails; if an event loop runs on this thread already. [`Simulation::explore`] gives both as values.
+/// If a seed fails; if an event loop runs on this thread already. [`Simulation::explore`] gives both as values. If there is no
+/// seed: an empty range would look like a proof.
+#[track_caller]
 pub fn explore(seeds: impl IntoIterator<Item = u64>, f: impl Fn()) {
     if let Err(failure) = Simulation::new(0).explore(seeds, f) {
         panic!("{failure}");
@@ -63,6 +68,11 @@ impl Simulation {
     /// # Errors
     ///
     /// The first failure, shortened.
+    ///
+    /// # Panics
+    ///
+    /// If there is no seed: an empty range would look like a proof.
+    #[track_caller]
     pub fn explore(&self, seeds: impl IntoIterator<Item = u64>, f: impl Fn()) -> Result<u64, Failure> {
         let again = |replay: Replay| self.run_as(Some(replay), Records::Deviations, &f).map(drop);
         if let Some(replay) = Replay::from_environment().unwrap_or_else(|error| panic!("{error}")) {
@@ -79,6 +89,7 @@ impl Simulation {
                 });
             }
         }
+        assert!(count > 0, "explore no seeds: nothing has run");
         Ok(count)
     }
 }

@@ -1,7 +1,7 @@
 //! Owns the simulation: a function that runs in a world of its own, whose time and order follow from a seed.
 
 use crate::event_loop;
-use crate::order::{Deviation, Order, Stuck};
+use crate::order::{Deviation, Order, Stuck, Why};
 use crate::run::{DEFAULT_STACK_SIZE, EventLoop, Records};
 use crate::seed::Replay;
 use kettle_driver::{Conditions, Config, Kind, Trace};
@@ -51,6 +51,13 @@ use std::time::Duration;
 /// When all tasks wait for each other they are unwound. One that waits again for what never comes, in a
 /// [`shield`](crate::shield()) or in a destructor, could neither be ended nor left behind. The process is aborted then, with both
 /// lists of tasks and with the seed.
+///
+/// Any other unwinding does the same, a failed assertion's too: no task runs while a destructor waits in it. So one that waits
+/// there for another task (a value from a channel, a lock that the other has, the end of a task or of a scope) ends the process,
+/// after the panic's message. A destructor that only sleeps goes on at once.
+///
+/// So does a task that has been cancelled and catches that on and on: see
+/// [`Cancelled`](crate::Cancelled#who-catches-panics-lets-it-pass).
 ///
 /// # Panics
 ///
@@ -127,7 +134,13 @@ impl Simulation {
 
     /// How long bytes are under way, one way: each send takes a time of its own from this range. So datagrams to other hosts
     /// overtake each other.
+    ///
+    /// # Panics
+    ///
+    /// If the range is empty: its end is less than its start.
+    #[track_caller]
     pub fn latency(mut self, range: RangeInclusive<Duration>) -> Self {
+        assert!(!range.is_empty(), "simulate latencies of an empty range: its end is less than its start");
         self.conditions.latency = range;
         self
     }
@@ -249,12 +262,12 @@ impl Failure {
 
     /// Whether all tasks waited, and nothing would have ended that.
     pub fn is_deadlock(&self) -> bool {
-        matches!(&self.0.cause, Cause::Stuck(stuck) if stuck.is_deadlock)
+        matches!(&self.0.cause, Cause::Stuck(stuck) if stuck.why == Why::Deadlock)
     }
 
     /// Whether tasks have run on and on while no time passed.
     pub fn is_livelock(&self) -> bool {
-        matches!(&self.0.cause, Cause::Stuck(stuck) if !stuck.is_deadlock)
+        matches!(&self.0.cause, Cause::Stuck(stuck) if stuck.why == Why::Livelock)
     }
 
     /// Whether an event loop runs on this thread already: nothing was done.
