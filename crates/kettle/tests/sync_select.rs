@@ -454,3 +454,82 @@ fn a_select_without_arms_is_refused() {
     assert!(catch_unwind(|| Select::new().wait()).is_err());
     assert_eq!(Select::new().try_wait(), None);
 }
+
+#[test]
+fn an_arm_that_was_chosen_keeps_its_value_and_is_not_waited_for_again() {
+    fn choose(arm: &mut dyn arms::Arm) -> Option<usize> {
+        let mut select = Select::new();
+        select.add(arm);
+        select.try_wait()
+    }
+    fn is_refused(arm: &mut dyn arms::Arm) -> bool {
+        let refused = catch_unwind(AssertUnwindSafe(|| choose(arm))).unwrap_err();
+        refused.downcast_ref::<&str>().unwrap().contains("`finish` it, and make another one")
+    }
+    let (sender, receiver) = channel::unbounded();
+    (1..=2).for_each(|n| sender.send(n).unwrap());
+    let mut arm = arms::recv(&receiver);
+    assert_eq!(choose(&mut arm), Some(0));
+    assert!(is_refused(&mut arm));
+    // Nor beside one that is ready, and that has done nothing.
+    let mut other = arms::after(Duration::ZERO);
+    let mut select = Select::new().biased();
+    select.add(&mut other);
+    select.add(&mut arm);
+    assert!(catch_unwind(AssertUnwindSafe(|| select.wait())).is_err());
+    assert_eq!((arm.finish(), receiver.try_recv()), (Ok(1), Ok(2)));
+
+    let mut value = Some(3);
+    let mut arm = arms::send(&sender, &mut value);
+    assert_eq!(choose(&mut arm), Some(0));
+    assert!(is_refused(&mut arm));
+    assert_eq!((arm.finish(), receiver.try_recv()), (Ok(()), Ok(3)));
+
+    let (news, mut reader) = broadcast::channel(2);
+    (4..=5).for_each(|n| _ = news.send(n));
+    let mut arm = arms::next(&mut reader);
+    assert_eq!(choose(&mut arm), Some(0));
+    assert!(is_refused(&mut arm));
+    assert_eq!((arm.finish(), reader.recv()), (Ok(4), Ok(5)));
+
+    drop(sender);
+    let mut arm = arms::recv(&receiver);
+    assert_eq!(choose(&mut arm), Some(0));
+    assert!(is_refused(&mut arm) && arm.finish().is_err());
+}
+
+#[test]
+fn an_arm_that_was_done_by_another_task_is_not_waited_for_again() {
+    kettle::run(|| {
+        let (sender, receiver) = channel::bounded(0);
+        let sends = thread::spawn(move || (1..=2).for_each(|n| sender.send(n).unwrap()));
+        let mut arm = arms::recv(&receiver);
+        let mut select = Select::new();
+        select.add(&mut arm);
+        select.wait();
+        let mut again = Select::new();
+        again.add(&mut arm);
+        assert!(catch_unwind(AssertUnwindSafe(|| again.wait())).is_err());
+        assert_eq!((arm.finish(), receiver.recv()), (Ok(1), Ok(2)));
+        sends.join().unwrap();
+    });
+}
+
+#[test]
+fn an_arm_that_was_not_chosen_is_waited_for_again() {
+    kettle::run(|| {
+        let (sender, receiver) = channel::bounded(0);
+        let mut arm = arms::recv(&receiver);
+        for _ in 0..2 {
+            let mut now = arms::after(Duration::ZERO);
+            let mut select = Select::new();
+            assert_eq!((select.add(&mut arm), select.add(&mut now)), (0, 1));
+            assert_eq!(select.wait(), 1);
+        }
+        let sends = thread::spawn(move || sender.send(1));
+        let mut select = Select::new();
+        select.add(&mut arm);
+        assert_eq!(select.wait(), 0);
+        assert_eq!((arm.finish(), sends.join().unwrap()), (Ok(1), Ok(())));
+    });
+}

@@ -27,7 +27,8 @@
 //! ```
 //!
 //! The arms are made by the functions here. One arm is chosen, and does what it does: it has received its value, or sent it.
-//! The others have done nothing and lost nothing: what they were to send lies where it was. Among those that are ready the
+//! The others have done nothing and lost nothing: what they were to send lies where it was, and they may be waited for again.
+//! The one that was chosen is finished: who wants to receive or to send again makes another one. Among those that are ready the
 //! choice is fair; or the first one is chosen, if `biased` is asked for.
 
 mod choice;
@@ -91,8 +92,9 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     ///
-    /// If there is no arm: it would wait for ever. If a descriptor is waited for outside of tasks, or in one that unwinds; if
-    /// a task is waited for where it could not be joined.
+    /// If there is no arm: it would wait for ever. If an arm that receives or sends has been chosen before: it does that once.
+    /// If a descriptor is waited for inside of a future, or in a destructor that runs by unwinding; if a task is waited for
+    /// where it could not be joined.
     ///
     /// # Cancellation
     ///
@@ -104,6 +106,11 @@ impl<'a> Select<'a> {
     }
 
     /// Has an arm do what it does that is ready now, and gives its number. Never waits; no checkpoint.
+    ///
+    /// # Panics
+    ///
+    /// If an arm that receives or sends has been chosen before.
+    #[track_caller]
     pub fn try_wait(mut self) -> Option<usize> {
         wait::try_wait(&mut self.arms, self.order)
     }

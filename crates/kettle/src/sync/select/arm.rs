@@ -25,6 +25,11 @@ pub trait Waitable {
     /// Does it now, if that can be done. An arm that has been done is not tried again.
     fn attempt(&mut self) -> bool;
 
+    /// Whether it has been done, if that can be done once only: what it has received would be lost.
+    fn is_done(&self) -> bool {
+        false
+    }
+
     /// Waits for it. Gives whether it does: not if it might be done now.
     ///
     /// # Safety
@@ -78,6 +83,7 @@ pub struct Receiving<'a, T> {
     batch: Option<&'a Batch<T>>,
     slot: UnsafeCell<Option<T>>,
     node: Option<Node<T>>,
+    is_done: bool,
 }
 
 /// Receives a value, from an `mpsc`, a `channel` or a `oneshot`. Ready when there is one, or all senders have gone.
@@ -90,7 +96,7 @@ impl<T> Source for mpsc::Receiver<T> {
 
     fn receiving(&self) -> Receiving<'_, T> {
         let (flow, batch) = self.parts();
-        Receiving { flow, batch: Some(batch), slot: UnsafeCell::new(None), node: None }
+        Receiving { flow, batch: Some(batch), slot: UnsafeCell::new(None), node: None, is_done: false }
     }
 }
 
@@ -98,7 +104,7 @@ impl<T> Source for channel::Receiver<T> {
     type Item = T;
 
     fn receiving(&self) -> Receiving<'_, T> {
-        Receiving { flow: &self.flow, batch: None, slot: UnsafeCell::new(None), node: None }
+        Receiving { flow: &self.flow, batch: None, slot: UnsafeCell::new(None), node: None, is_done: false }
     }
 }
 
@@ -135,7 +141,17 @@ impl<T> Waitable for Receiving<'_, T> {
             Err(TryRecvError::Empty) => return false,
             Err(TryRecvError::Disconnected) => {}
         }
+        self.is_done = true;
         true
+    }
+
+    fn complete(&mut self) -> bool {
+        self.is_done = true;
+        true
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
     }
 
     unsafe fn enter(&mut self, entry: &Entry<'_>) -> bool {
@@ -172,6 +188,7 @@ pub struct Sending<'a, T> {
     value: &'a mut Option<T>,
     slot: UnsafeCell<Option<T>>,
     node: Option<Node<T>>,
+    is_done: bool,
 }
 
 /// Sends a value, to a `sync_channel` or a `channel`. Ready when there is room for it, or all receivers have gone; never, if
@@ -184,7 +201,7 @@ impl<T> Sink for mpsc::SyncSender<T> {
     type Item = T;
 
     fn sending<'a>(&'a self, value: &'a mut Option<T>) -> Sending<'a, T> {
-        Sending { flow: &self.flow, value, slot: UnsafeCell::new(None), node: None }
+        Sending { flow: &self.flow, value, slot: UnsafeCell::new(None), node: None, is_done: false }
     }
 }
 
@@ -192,7 +209,7 @@ impl<T> Sink for channel::Sender<T> {
     type Item = T;
 
     fn sending<'a>(&'a self, value: &'a mut Option<T>) -> Sending<'a, T> {
-        Sending { flow: &self.flow, value, slot: UnsafeCell::new(None), node: None }
+        Sending { flow: &self.flow, value, slot: UnsafeCell::new(None), node: None, is_done: false }
     }
 }
 
@@ -213,16 +230,23 @@ impl<T> Waitable for Sending<'_, T> {
     fn attempt(&mut self) -> bool {
         let Some(value) = self.value.take() else { return false };
         match self.flow.try_send(value) {
-            Ok(()) => true,
+            Ok(()) => self.is_done = true,
             Err(TrySendError::Disconnected(value)) => {
                 *self.value = Some(value);
-                true
+                self.is_done = true;
             }
-            Err(TrySendError::Full(value)) => {
-                *self.value = Some(value);
-                false
-            }
+            Err(TrySendError::Full(value)) => *self.value = Some(value),
         }
+        self.is_done
+    }
+
+    fn complete(&mut self) -> bool {
+        self.is_done = true;
+        true
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
     }
 
     unsafe fn enter(&mut self, entry: &Entry<'_>) -> bool {
@@ -335,6 +359,10 @@ impl<R: Feed> Waitable for Looking<'_, R> {
 
     fn complete(&mut self) -> bool {
         self.attempt()
+    }
+
+    fn is_done(&self) -> bool {
+        self.found.is_some()
     }
 
     unsafe fn enter(&mut self, entry: &Entry<'_>) -> bool {

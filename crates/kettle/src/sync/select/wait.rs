@@ -28,7 +28,13 @@ pub enum Order {
 
 /// What [`Select::try_wait`](super::Select::try_wait) does, for arms that lie in an array.
 #[doc(hidden)]
+#[track_caller]
 pub fn try_wait(arms: &mut [(usize, &mut dyn Arm)], order: Order) -> Option<usize> {
+    // Whatever is chosen, so that the mistake shows every time.
+    assert!(
+        !arms.iter().any(|(_, arm)| arm.is_done()),
+        "select among arms of which one has been chosen before: `finish` it, and make another one"
+    );
     if order == Order::Fair {
         // Any order is as likely as any other, so the first one that is ready is any of those that are.
         for last in (1..arms.len()).rev() {
