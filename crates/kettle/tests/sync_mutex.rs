@@ -160,6 +160,26 @@ fn the_turn_of_who_is_cancelled_when_it_was_woken_goes_to_the_next() {
 }
 
 #[test]
+fn who_has_been_given_it_when_he_hears_that_he_is_cancelled_has_it_until_his_next_checkpoint() {
+    run(|| {
+        let (mutex, after) = (Mutex::new(0), Cell::new(false));
+        thread::scope(|s| {
+            let guard = mutex.lock().unwrap();
+            let waits = s.spawn(|| {
+                *mutex.lock().unwrap() += 1;
+                thread::yield_now();
+                after.set(true);
+            });
+            thread::yield_now();
+            drop(guard);
+            waits.cancel();
+            assert!(waits.join().unwrap_err().is::<Cancelled>());
+        });
+        assert_eq!((*mutex.lock().unwrap(), after.get()), (1, false));
+    });
+}
+
+#[test]
 fn what_is_handed_over_crosses_cancellations_without_being_lost() {
     const ROUNDS: u32 = 300;
     let mutex = Mutex::new(());

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle::sync::{Barrier, Condvar, LazyLock, Mutex, Once, OnceLock};
-use kettle::{cancel_scope, run, thread, timeout};
+use kettle::{Cancelled, cancel_scope, run, thread, timeout};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
@@ -91,6 +91,26 @@ fn a_notice_that_comes_together_with_a_cancellation_is_heard_or_goes_to_another(
             condvar.notify_all();
         });
         assert!(!mutex.is_poisoned());
+    });
+}
+
+#[test]
+fn who_has_been_notified_when_he_hears_that_he_is_cancelled_goes_on_until_his_next_checkpoint() {
+    run(|| {
+        let (mutex, condvar, heard) = (Mutex::new(()), Condvar::new(), Cell::new(0));
+        thread::scope(|s| {
+            let waits = s.spawn(|| {
+                drop(condvar.wait(mutex.lock().unwrap()).unwrap());
+                heard.set(1);
+                thread::yield_now();
+                heard.set(2);
+            });
+            thread::yield_now();
+            condvar.notify_one();
+            waits.cancel();
+            assert!(waits.join().unwrap_err().is::<Cancelled>());
+        });
+        assert_eq!((heard.get(), mutex.is_poisoned()), (1, false));
     });
 }
 

@@ -92,7 +92,9 @@ impl Barrier {
     ///
     /// # Cancellation
     ///
-    /// A task that is cancelled while it waits is unwound, and has not come. Where panics abort it goes on waiting.
+    /// A wait is cancelled or complete, never both: a task that is cancelled while it waits is unwound, and has not come; one
+    /// that has been let go before it hears of that goes on, and is unwound at its next checkpoint. Where panics abort it goes
+    /// on waiting.
     #[track_caller]
     pub fn wait(&self) -> BarrierWaitResult {
         let mut arrivals = self.arrivals.lock();

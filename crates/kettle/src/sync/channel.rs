@@ -215,6 +215,9 @@ impl<T> Receiver<T> {
     /// # Cancellation
     ///
     /// A future that is dropped loses no value: what it was given meanwhile goes to the next one.
+    ///
+    /// One that is forgotten after it has been polled (`mem::forget` of a box or of a pin) keeps its place among those that wait:
+    /// a value that it is given there is lost with it. Drop it, or poll it to its end.
     pub fn recv_async(&self) -> impl Future<Output = Result<T, RecvError>> {
         Receiving::new(&*self.flow)
     }

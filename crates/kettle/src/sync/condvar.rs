@@ -31,15 +31,15 @@ use std::time::{Duration, Instant};
 /// });
 /// ```
 ///
-/// Who has waited longest is woken first, and no notice is lost: if a task is cancelled when it has just been notified,
-/// another one is notified in its place. As in std a wait may end without a notice, so ask again, or use the forms with
-/// `while`.
+/// Who has waited longest is woken first, and no notice is lost: one that crosses a cancellation goes to the next. As in
+/// std a wait may end without a notice, so ask again, or use the forms with `while`.
 ///
 /// # Cancellation
 ///
-/// Every wait is a checkpoint. A task that is cancelled in one is unwound without the mutex, which it had given back in good
-/// order, and so does not poison. Taking the mutex back after a notice or a timeout is not cut short; what was cancelled
-/// meanwhile is raised at the next checkpoint. Where panics abort, a cancelled wait goes on: it has no error to tell it by.
+/// Every wait is a checkpoint. A wait is cancelled or complete, never both: a task that is cancelled while it waits is unwound
+/// without the mutex, which it had given back in good order, and so does not poison; one that has been given a notice before it
+/// hears of that has it, takes the mutex back, goes on, and is unwound at its next checkpoint. Where panics abort, a cancelled wait goes
+/// on: it has no error to tell it by.
 ///
 /// In a destructor that runs by unwinding a wait blocks its thread, and so the other tasks of it: somebody on another thread
 /// has to notify it.

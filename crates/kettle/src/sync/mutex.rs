@@ -149,8 +149,9 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Cancellation
     ///
-    /// A task that is cancelled while it waits is unwound; what was handed over to it meanwhile goes to the next. Where
-    /// panics abort it goes on waiting, for there is no error to tell it by.
+    /// A wait is cancelled or complete, never both: a task that is cancelled while it waits is unwound; one that has been given
+    /// the lock before it hears of that has it, goes on, and is unwound at its next checkpoint. Where panics abort it goes on
+    /// waiting, for there is no error to tell it by.
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {

@@ -137,8 +137,9 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Cancellation
     ///
-    /// A task that is cancelled while it waits is unwound; what was handed over to it meanwhile goes to the next. Where
-    /// panics abort it goes on waiting.
+    /// A wait is cancelled or complete, never both: a task that is cancelled while it waits is unwound; one that has been given
+    /// the lock before it hears of that has it, goes on, and is unwound at its next checkpoint. Where panics abort it goes on
+    /// waiting.
     #[inline]
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {

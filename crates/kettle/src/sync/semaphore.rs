@@ -225,8 +225,9 @@ impl Semaphore {
     ///
     /// # Cancellation
     ///
-    /// A task that is cancelled while it waits is unwound; permits that were handed over to it meanwhile go to the next.
-    /// Where panics abort it goes on waiting.
+    /// A wait is cancelled or complete, never both: a task that is cancelled while it waits is unwound; one that has been given
+    /// the permits before it hears of that has them, goes on, and is unwound at its next checkpoint. Where panics abort it goes
+    /// on waiting.
     #[track_caller]
     pub fn acquire(&self, permits: usize) -> Result<Permit<'_>, SemaphoreError> {
         self.wait(permits)?;
