@@ -9,9 +9,9 @@
 //!
 //! Futures of this library may be polled by other executors: combinators, local pools, whatever polls on this thread. What waits
 //! for a time or for a task ([`sleep`], [`timeout`], [`in_fiber`], a handle) is woken by the thread's event loop, so that has to
-//! run: call the executor in [`run`](crate::EventLoop::run), or [`wait()`] for it. Where no loop runs that would wake them, they
-//! panic when they are polled. One thing nobody can see: an executor that blocks its thread inside of a task blocks the loop with
-//! it, as all does that blocks. (What only waits for a channel needs no loop.)
+//! run: [`wait()`] for it, or poll it in [`run`](crate::EventLoop::run) by an executor that does not block its thread. Where no
+//! loop runs that would wake them, they panic when they are polled. One thing nobody can see: an executor that blocks its thread
+//! (`block_on`, most of them) inside of a task blocks the loop with it, and waits for ever for what that loop would do. (What only waits for a channel needs no loop.)
 //!
 //! Where a task can't be suspended, in a destructor that runs by unwinding, a wait blocks the thread: times come there, and
 //! `in_fiber` calls its function in place.
@@ -249,7 +249,8 @@ impl<T: 'static, F: FnOnce() -> T + 'static> Future for InFiber<F, T> {
                 Driven::By(_) => Some(spawn(function)),
                 Driven::Blocking => return Poll::Ready(function()),
                 Driven::ByNobody => panic!(
-                    "poll a future of a fiber where no event loop would run it: `wait` for it, or have its executor called in `run`"
+                    "poll a future of a fiber where no event loop would run it: `wait` for it, or poll it in `run` by an executor that \
+                     does not block its thread"
                 ),
             };
         }
@@ -337,7 +338,8 @@ impl Future for Sleep {
             }
             Driven::ByNobody => {
                 panic!(
-                    "poll a sleep where no event loop would wake it: `wait` for it, or have its executor called in `run`"
+                    "poll a sleep where no event loop would wake it: `wait` for it, or poll it in `run` by an executor that does \
+                     not block its thread"
                 )
             }
         };

@@ -51,7 +51,7 @@ impl<T> JoinHandle<T> {
     /// # Panics
     ///
     /// If the task joins itself; if it has not ended and this is no task of its event loop, or one that is unwinding: then
-    /// the wait would never end.
+    /// the wait would never end. In a simulation's destructor that runs by unwinding this ends the process instead, which says so.
     ///
     /// # Cancellation
     ///
@@ -236,8 +236,8 @@ impl<T> Future for JoinHandle<T> {
         let is_driven = matches!(driven(), Driven::By(event_loop) if event_loop.has(self.task));
         assert!(
             is_driven,
-            "poll the handle of a task where no event loop runs that would end it: `wait` for it outside of other loops, or have \
-             its executor called in `run`"
+            "poll the handle of a task where no event loop runs that would end it: `wait` for it outside of other loops, or poll it \
+             in `run` by an executor that does not block its thread"
         );
         // Cloned and dropped while nothing is being changed: both may look at the task, which may be the one that polls.
         let known = self.task.with_rare(|rare| rare.waker.take());
@@ -353,7 +353,9 @@ pub(crate) fn expect<T>(handle: io::Result<T>) -> T {
 /// runs; nothing is allocated in a steady state of tasks.
 ///
 /// Outside of [`run`](crate::EventLoop::run) the thread gets an event loop of its own: its tasks run while the thread waits
-/// in a function of this crate, as for their end. One that has not ended when the thread ends is left where it is.
+/// in a function of this crate, as for their end. One that has not ended when the thread ends is left where it is: it never goes
+/// on, and is not unwound. If it waits for a lock or a channel it still stands in the queue there, and swallows what it is given:
+/// who shares that with it may wait for ever. So join it, or spawn in [`run`](crate::EventLoop::run), which leaves nobody behind.
 ///
 /// ```
 /// use kettle_rt::{EventLoop, spawn};
