@@ -233,10 +233,11 @@ impl<T> Receiver<T> {
     ///
     /// # Cancellation
     ///
-    /// A future that is dropped loses no value: what it was given meanwhile goes to the next one.
+    /// A future that is dropped loses no value: it is woken when there is one, and receives it when it is polled. (So with a bound
+    /// of 0 `try_send` finds nobody there.)
     ///
-    /// One that is forgotten after it has been polled (`mem::forget` of a box or of a pin) keeps its place among those that wait:
-    /// a value that it is given there is lost with it. Drop it, or poll it to its end.
+    /// One that is forgotten after it has been polled (`mem::forget` of a box or of a pin) keeps its place among those that wait,
+    /// and is woken for a value; that stays for who receives next.
     pub async fn recv_async(&mut self) -> Result<T, RecvError> {
         match self.try_recv() {
             Ok(value) => Ok(value),

@@ -2,9 +2,9 @@
 //! channel of many receivers are faces of it.
 //!
 //! A value is in one place: with its sender, in the queue, or in the slot of who receives it; it moves under the lock. While
-//! a receiver waits there is nothing in the queue, and while a sender waits there is no room in it: a value goes straight to
-//! the one that has waited longest. (What a future was given that is dropped all the same goes back to the front: then there
-//! may be one more than there is room for, until it is received.) What the only receiver of an `mpsc` has taken out at once is
+//! a sender waits there is no room in the queue, and a value goes straight to the one that has waited longest for it. But a
+//! future that waits is woken, and gets its value when it polls: until then that is in the queue, or with a sender that waits.
+//! So a future that is dropped has nothing that others could miss. What the only receiver of an `mpsc` has taken out at once is
 //! in its [`Batch`], and counts as being in the queue.
 //!
 //! Before anybody waits it looks out, if its thread would sleep: another one may be about to send, or to receive. As long as it
@@ -137,7 +137,7 @@ impl<T> Flow<T> {
         // slot touched before. 3. It is this state's.
         let begun = self.state.with(|state| unsafe { state.enter_sender(value, &node, &slot, &self.held) });
         match begun {
-            Ok((true, _)) => {}
+            Ok((true, claimed)) => drop(claimed),
             Ok((false, _claimed)) => return Ok(()),
             Err(value) => return Err(Refused::Disconnected(value)),
         }
@@ -356,14 +356,15 @@ impl<T> Flow<T> {
     ///
     /// As of [`List::push`], where it waits, until [`leave_senders`](Self::leave_senders).
     pub(crate) unsafe fn enter_senders(&self, node: &Node<T>, race: *const Race) -> bool {
-        self.state.with(|state| {
-            let waits = state.has_receivers && !state.waiting_receivers.has_other(race) && state.must_wait(&self.held);
-            if waits {
-                // SAFETY: passed on.
-                unsafe { state.waiting_senders.push(node) };
+        let (waits, _claimed) = self.state.with(|state| {
+            let may_wait = state.has_receivers && !state.waiting_receivers.has_other_than_futures(race);
+            if !may_wait || !state.must_wait(&self.held) {
+                return (false, None);
             }
-            waits
-        })
+            // SAFETY: passed on.
+            (true, unsafe { state.push_sender(node) })
+        });
+        waits
     }
 
     /// Ends that.
@@ -434,9 +435,9 @@ impl<T> Flow<T> {
         let (polled, _claimed) = self.state.with(|state| {
             // SAFETY: passed on.
             match unsafe { state.enter_sender(value, node, slot, &self.held) } {
-                Ok((true, _)) => {
+                Ok((true, claimed)) => {
                     before = waker.take().map(|waker| node.listen(waker));
-                    (Poll::Pending, None)
+                    (Poll::Pending, claimed)
                 }
                 Ok((false, claimed)) => (Poll::Ready(Ok(())), claimed),
                 Err(value) => (Poll::Ready(Err(value)), None),
@@ -455,19 +456,11 @@ impl<T> Flow<T> {
         waits
     }
 
-    /// Ends the wait of a future that is dropped. What it was given meanwhile goes to the next one.
-    ///
-    /// # Safety
-    ///
-    /// It has begun to wait, and did not go on since. The slot is the node's.
-    pub(crate) unsafe fn leave_receiving(&self, node: &Node<T>, slot: &UnsafeCell<Option<T>>) {
-        let _claimed = self.state.with(|state| {
-            if state.waiting_receivers.remove(node) {
-                return None;
-            }
-            // SAFETY: who has claimed the node has done with the slot: that was under this lock.
-            let given = unsafe { &mut *slot.get() }.take();
-            given.and_then(|value| state.take_back(value))
+    /// Ends the wait of a future that is dropped. What it was woken for is for the next one.
+    pub(crate) fn leave_receiving(&self, node: &Node<T>) {
+        let _claimed = self.state.with(|state| match state.waiting_receivers.remove(node) {
+            true => (None, None),
+            false => state.pass_on(),
         });
     }
 }

@@ -1,12 +1,12 @@
 //! Owns the futures of channels: receiving, sending, and looking for news.
 //!
 //! Each has its node and its slot in itself, so it allocates nothing; it is pinned, and leaves the list when it is dropped.
-//! That waits for nobody: who has claimed its node has done with it when he gives the lock back. A value that it was given and
-//! has not handed on goes to the next one.
+//! That waits for nobody: who has claimed its node has done with it when he gives the lock back. Who receives is given nothing
+//! but a wake-up; one that it is dropped with goes to the next one.
 //!
 //! ```text
-//!   idle ── polled: nothing there, pushed ──▶ waits ── claimed, polled ──▶ idle, ready
-//!                                               └── dropped: still in the list? taken out. Claimed? the value goes back
+//!   idle ── polled: nothing there, pushed ──▶ waits ── claimed, polled ──▶ idle: is there anything?
+//!                                               └── dropped: still in the list? taken out. Claimed? the next one is woken
 //! ```
 //!
 //! The unsafe code of this module is putting nodes into lists that lie in pinned futures.
@@ -87,9 +87,8 @@ impl<I: Inlet<T>, T> Future for Receiving<I, T> {
             if flow.goes_on(seat.node(), context.waker().clone()) {
                 return Poll::Pending;
             }
+            // It has been woken; somebody else may have been faster.
             seat.waits.set(false);
-            // SAFETY: it does not wait any more.
-            return Poll::Ready(unsafe { seat.take() }.ok_or(RecvError));
         }
         match flow.try_receive() {
             Ok(value) => return Poll::Ready(Ok(value)),
@@ -107,8 +106,7 @@ impl<I: Inlet<T>, T> Future for Receiving<I, T> {
 impl<I: Inlet<T>, T> Drop for Receiving<I, T> {
     fn drop(&mut self) {
         if self.seat.waits.get() {
-            // SAFETY: it waits, as far as it knows.
-            unsafe { self.inlet.flow().leave_receiving(self.seat.node(), &self.seat.slot) };
+            self.inlet.flow().leave_receiving(self.seat.node());
         }
     }
 }

@@ -79,11 +79,8 @@ impl<T> State<T> {
         if !self.has_receivers {
             return Err(TrySendError::Disconnected(value));
         }
-        if !self.waiting_receivers.is_empty()
-            && let Some(receiver) = self.waiting_receivers.claim()
-        {
-            receiver.put(value);
-            return Ok(Some(receiver));
+        if !self.waiting_receivers.is_empty() {
+            return self.offer_to_waiting(value, held);
         }
         if self.has_room(held) {
             self.queue.push_back(value);
@@ -92,7 +89,39 @@ impl<T> State<T> {
         Err(TrySendError::Full(value))
     }
 
-    /// Sends a value; or puts it into the slot, and has the sender wait. Gives whether it waits, and who has waited for the value.
+    /// Sends a value to who has waited longest. A future gets it when it polls: until then the value is in the queue, for which
+    /// there must be room. Others get it at once, or an older one.
+    #[inline]
+    fn offer_to_waiting(&mut self, value: T, held: &Held) -> Result<Option<Claimed<T>>, TrySendError<T>> {
+        if let Some(receiver) = self.waiting_receivers.claim_before_futures() {
+            self.hand_over(value, &receiver);
+            return Ok(Some(receiver));
+        }
+        if self.has_room(held) {
+            self.queue.push_back(value);
+            return Ok(self.waiting_receivers.claim_future());
+        }
+        match self.waiting_receivers.claim_past_futures() {
+            Some(receiver) => {
+                self.hand_over(value, &receiver);
+                Ok(Some(receiver))
+            }
+            None => Err(TrySendError::Full(value)),
+        }
+    }
+
+    #[inline]
+    fn hand_over(&mut self, value: T, receiver: &Claimed<T>) {
+        receiver.put(match self.queue.pop_front() {
+            None => value,
+            Some(older) => {
+                self.queue.push_back(value);
+                older
+            }
+        });
+    }
+
+    /// Sends a value; or puts it into the slot, and has the sender wait. Gives whether it waits, and who is to be notified.
     ///
     /// # Safety
     ///
@@ -114,10 +143,20 @@ impl<T> State<T> {
                 // SAFETY: by the obligation nobody else knows the slot.
                 unsafe { *slot.get() = Some(value) };
                 // SAFETY: passed on.
-                unsafe { self.waiting_senders.push(node) };
-                return Ok((true, None));
+                return Ok((true, unsafe { self.push_sender(node) }));
             }
         }
+    }
+
+    /// Has a sender wait. Gives a future that is to be woken; nobody else waits for what it sends.
+    ///
+    /// # Safety
+    ///
+    /// As of [`List::push`].
+    pub(super) unsafe fn push_sender(&mut self, node: &Node<T>) -> Option<Claimed<T>> {
+        // SAFETY: passed on.
+        unsafe { self.waiting_senders.push(node) };
+        self.waiting_receivers.claim_future()
     }
 
     /// Receives a value, if that can be done now. There is no batch, or nothing in it.
@@ -127,9 +166,8 @@ impl<T> State<T> {
             let sender = self.waiting_senders.claim()?;
             return Some((sender.take(), Some(sender)));
         };
-        // There is room for one more, unless one had come back.
-        let has_room = self.queue.len() < self.capacity;
-        let sender = if has_room { self.waiting_senders.claim() } else { None };
+        // There is room for one more.
+        let sender = self.waiting_senders.claim();
         if let Some(sender) = &sender {
             self.queue.push_back(sender.take());
         }
@@ -170,13 +208,20 @@ impl<T> State<T> {
         self.has_senders
     }
 
-    /// Takes back a value that was given to somebody who does not want it any more. It comes before all others.
-    pub(super) fn take_back(&mut self, value: T) -> Option<Claimed<T>> {
-        let receiver = self.waiting_receivers.claim();
-        match &receiver {
-            Some(receiver) => receiver.put(value),
-            None => self.queue.push_front(value),
+    /// A future that has been woken does not want what it was woken for. Gives who is to be notified instead.
+    pub(super) fn pass_on(&mut self) -> (Option<Claimed<T>>, Option<Claimed<T>>) {
+        if self.queue.is_empty() && self.waiting_senders.is_empty() {
+            return (None, None);
         }
-        receiver
+        // Who is no future waits beside a value, but never beside a sender.
+        if !self.waiting_receivers.begins_with_future()
+            && !self.queue.is_empty()
+            && let Some(receiver) = self.waiting_receivers.claim_past_futures()
+            && let Some((value, sender)) = self.take()
+        {
+            receiver.put(value);
+            return (Some(receiver), sender);
+        }
+        (self.waiting_receivers.claim_future(), None)
     }
 }

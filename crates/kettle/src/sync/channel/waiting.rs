@@ -34,6 +34,8 @@ pub struct Node<T> {
     previous: Cell<*const Node<T>>,
     next: Cell<*const Node<T>>,
     is_queued: Cell<bool>,
+    /// Whether it is a future's.
+    is_polled: bool,
     listener: Cell<Listener>,
     /// What is to be sent, or where to put what is received.
     slot: NonNull<Option<T>>,
@@ -62,24 +64,25 @@ impl<T> fmt::Debug for Node<T> {
 impl<T> Node<T> {
     /// A wait for this alone.
     pub(crate) fn new(waiter: &Waiter, slot: &UnsafeCell<Option<T>>) -> Self {
-        Self::with(Listener::Waiter(NonNull::from(waiter)), slot, ptr::null(), 0)
+        Self::with(Listener::Waiter(NonNull::from(waiter)), slot, (ptr::null(), 0))
     }
 
     /// A future's wait, for this alone. It hears of nothing before [`listen`](Self::listen).
     pub(crate) fn polled(slot: &UnsafeCell<Option<T>>) -> Self {
-        Self::with(Listener::None, slot, ptr::null(), 0)
+        Self { is_polled: true, ..Self::with(Listener::None, slot, (ptr::null(), 0)) }
     }
 
     /// A wait for several things.
     pub(crate) fn racing(entry: &Entry<'_>, slot: &UnsafeCell<Option<T>>) -> Self {
-        Self::with(Listener::Waiter(NonNull::from(entry.waiter)), slot, entry.race, entry.arm)
+        Self::with(Listener::Waiter(NonNull::from(entry.waiter)), slot, (entry.race, entry.arm))
     }
 
-    fn with(listener: Listener, slot: &UnsafeCell<Option<T>>, race: *const Race, arm: usize) -> Self {
+    fn with(listener: Listener, slot: &UnsafeCell<Option<T>>, (race, arm): (*const Race, usize)) -> Self {
         Self {
             previous: Cell::new(ptr::null()),
             next: Cell::new(ptr::null()),
             is_queued: Cell::new(false),
+            is_polled: false,
             listener: Cell::new(listener),
             slot: NonNull::new(slot.get()).expect("invariant: it comes from a reference"),
             race,
@@ -162,12 +165,21 @@ impl<T> List<T> {
         was_queued
     }
 
+    /// Whether somebody stands in it who is of another race, and no future.
+    pub(crate) fn has_other_than_futures(&self, race: *const Race) -> bool {
+        self.any(|node| node.race != race && !node.is_polled)
+    }
+
     /// Whether somebody stands in it who is of another race.
     pub(crate) fn has_other(&self, race: *const Race) -> bool {
+        self.any(|node| node.race != race)
+    }
+
+    fn any(&self, f: impl Fn(&Node<T>) -> bool) -> bool {
         let mut place = self.first;
         // SAFETY: a node in the list is there.
         while let Some(node) = unsafe { place.as_ref() } {
-            if node.race != race {
+            if f(node) {
                 return true;
             }
             place = node.next.get();
@@ -175,11 +187,60 @@ impl<T> List<T> {
         false
     }
 
+    /// Whether the one that has waited longest is a future.
+    #[inline]
+    pub(crate) fn begins_with_future(&self) -> bool {
+        // SAFETY: a node in the list is there.
+        unsafe { self.first.as_ref() }.is_some_and(|node| node.is_polled)
+    }
+
+    /// Claims the one that has waited longest of those that are no futures. Those whose race has been decided are taken out.
+    pub(crate) fn claim_past_futures(&mut self) -> Option<Claimed<T>> {
+        self.claim_where(|node| !node.is_polled)
+    }
+
+    /// Claims the future that has waited longest.
+    pub(crate) fn claim_future(&mut self) -> Option<Claimed<T>> {
+        self.claim_where(|node| node.is_polled)
+    }
+
+    fn claim_where(&mut self, f: impl Fn(&Node<T>) -> bool) -> Option<Claimed<T>> {
+        let mut place = self.first;
+        // SAFETY: a node in the list is there.
+        while let Some(node) = unsafe { place.as_ref() } {
+            place = node.next.get();
+            if f(node) {
+                self.remove(node);
+                if node.claim() {
+                    return Some(Claimed {
+                        node: NonNull::from(node),
+                        listener: node.listener.replace(Listener::None),
+                    });
+                }
+            }
+        }
+        None
+    }
+
     /// Claims the one that has waited longest. Those whose race has been decided are taken out.
     #[inline]
     pub(crate) fn claim(&mut self) -> Option<Claimed<T>> {
+        self.claim_while(|_| true)
+    }
+
+    /// The same, if that one is no future.
+    #[inline]
+    pub(crate) fn claim_before_futures(&mut self) -> Option<Claimed<T>> {
+        self.claim_while(|node| !node.is_polled)
+    }
+
+    #[inline]
+    fn claim_while(&mut self, f: impl Fn(&Node<T>) -> bool) -> Option<Claimed<T>> {
         // SAFETY: a node in the list is there.
         while let Some(node) = unsafe { self.first.as_ref() } {
+            if !f(node) {
+                break;
+            }
             node.is_queued.set(false);
             self.first = node.next.get();
             // SAFETY: the same.
