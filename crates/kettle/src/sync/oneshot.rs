@@ -122,8 +122,7 @@ impl<T> Receiver<T> {
     ///
     /// # Cancellation
     ///
-    /// A future that is dropped loses no value. One that is forgotten after it has been polled (`mem::forget` of a box or of a
-    /// pin) keeps its place: the value that it is given is lost with it. Drop it, or poll it to its end.
+    /// A future that is dropped loses no value, nor does one that is forgotten: it receives when it is polled.
     pub fn recv_async(&self) -> impl Future<Output = Result<T, RecvError>> {
         self.inner.recv_async()
     }
