@@ -23,8 +23,8 @@
 //!
 //! # Modules, in reading order
 //!
-//! How what is not ours is called (`foreign`); how other threads find a task (`remote`), the memory for tasks
-//! (`cells`), what one is unwound with (`cancelled`), what repeats a simulation (`seed`), where a task's own values lie
+//! How what is not ours is called (`foreign`); what threads agree by (`atomics`, `gate`), how they leave messages
+//! (`mailbox`); how other threads find a task (`remote`), the memory for tasks (`cells`), what one is unwound with (`cancelled`), what repeats a simulation (`seed`), where a task's own values lie
 //! (`locals`), what the loop knows of it (`header`), how a cancellation spreads (`region`), what a timer wakes besides
 //! (`alarm`), what a simulation chooses (`order`), what is called what (`tokens`); how a forked child hears of it
 //! (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks come into it and leave it
@@ -38,6 +38,9 @@
 #![warn(missing_debug_implementations)]
 
 mod foreign;
+mod atomics;
+mod gate;
+mod mailbox;
 mod remote;
 mod cells;
 mod cancelled;

@@ -2,27 +2,19 @@
 //!
 //! A remote has the token of `park` and `unpark`: *empty*, *notified* (a park that follows does not wait), or *parked*.
 //! Who finds it parked makes it notified and puts the remote into the mailbox; that is the only way from *parked*, so each
-//! park is woken once. The loop empties its mailbox before it sleeps and after; who puts something in notifies the driver
-//! after that. So either the loop finds it, or the sleep does not happen:
-//!
-//! ```text
-//!   loop                              other thread
-//!   …                                 token: parked -> notified
-//!   empty the mailbox                 put the remote into the mailbox
-//!   sleep, unless notified            notify the driver
-//!   empty the mailbox
-//! ```
+//! park is woken once.
 //!
 //! A thread outside of `run` has a remote as well. When it ends, and its loop and its thread-locals go, it *leaves* that: its
 //! token is that of `std` from then on, and who unparks it goes there.
+//!
+//! The unsafe code of this module is slots behind addresses, on their way through a mailbox.
 
-use kettle_driver::Notifier;
+use crate::mailbox;
 use std::cell::Cell;
-use std::mem;
 use std::num::NonZeroU64;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Nobody has unparked the task, and it does not wait.
 const EMPTY: u8 = 0;
@@ -66,6 +58,9 @@ pub(crate) enum Message {
     /// What one of its tasks waits for has come.
     Deliver(Letter),
 }
+
+/// What other threads have to say to a loop.
+pub(crate) type Mailbox = mailbox::Mailbox<Message>;
 
 /// Where a task of the loop waits for one thing that comes once.
 #[derive(Debug)]
@@ -117,68 +112,6 @@ impl Letter {
     pub(crate) fn deliver(self) -> *mut () {
         // SAFETY: by the obligation of `letter`.
         unsafe { self.0.as_ref() }.deliver()
-    }
-}
-
-/// What other threads have to say to a loop.
-#[derive(Debug)]
-pub(crate) struct Mailbox {
-    /// Nothing any more when the loop has gone. So handles that outlive it keep neither its descriptor nor each other.
-    open: Mutex<Option<Open>>,
-    /// Whether there may be messages: a hint, for who is going to be notified of what it misses.
-    has_mail: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Open {
-    messages: Vec<Message>,
-    notifier: Notifier,
-}
-
-impl Mailbox {
-    pub(crate) fn new(notifier: Notifier) -> Arc<Self> {
-        let open = Some(Open { messages: Vec::new(), notifier });
-        Arc::new(Self { open: Mutex::new(open), has_mail: AtomicBool::new(false) })
-    }
-
-    /// Whether something has come, as far as this thread has heard.
-    pub(crate) fn has_mail(&self) -> bool {
-        self.has_mail.load(Ordering::Relaxed)
-    }
-
-    /// Takes out what has come, into a vector that is empty.
-    #[inline]
-    pub(crate) fn empty_into(&self, messages: &mut Vec<Message>) {
-        if self.has_mail.load(Ordering::Relaxed) {
-            let mut open = self.lock();
-            self.has_mail.store(false, Ordering::Relaxed);
-            if let Some(open) = &mut *open {
-                mem::swap(&mut open.messages, messages);
-            }
-        }
-    }
-
-    pub(crate) fn put(&self, message: Message) {
-        let mut open = self.lock();
-        // Otherwise the loop has gone, and with it all that could be woken.
-        let Some(Open { messages, notifier }) = &mut *open else { return };
-        messages.push(message);
-        let notifier = notifier.clone();
-        self.has_mail.store(true, Ordering::Relaxed);
-        drop(open);
-        notifier.notify();
-    }
-
-    /// The loop goes.
-    pub(crate) fn close(&self) {
-        // Dropped when it has been unlocked.
-        let open = self.lock().take();
-        drop(open);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
-        // Nothing panics while it is locked.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
