@@ -1,12 +1,12 @@
 //! Owns what the protocols between threads are built of that a model checker has to see: atomics, and cells that they guard.
-//! Under `--cfg loom` these are loom's, so that `tests/loom_mailbox.rs` checks the code that runs elsewhere.
+//! Under `--cfg loom` these are loom's, so that `tests/loom_workers.rs` checks the code that runs elsewhere.
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 #[cfg(loom)]
 pub(crate) use loom::hint::spin_loop;
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use loom::thread::yield_now;
 #[cfg(not(loom))]
@@ -14,7 +14,7 @@ pub(crate) use plain::UnsafeCell;
 #[cfg(not(loom))]
 pub(crate) use std::hint::spin_loop;
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 #[cfg(not(loom))]
 pub(crate) use std::thread::yield_now;
 

@@ -19,6 +19,7 @@ use self::parts::ENDED;
 use crate::alarm::Listener;
 use crate::cancelled::Reason;
 use crate::cells::Cells;
+use crate::crew::Member;
 use crate::foreign::wake;
 use crate::header::{Flags, Purpose, Region, Run, State, TaskRef, Wait};
 use crate::order::Order;
@@ -84,7 +85,7 @@ impl Loop {
     pub(crate) fn run_until(&self, is_over: impl Fn() -> bool) -> bool {
         while !is_over() {
             for _ in 0..ROUND {
-                let Some(task) = self.next_ready() else { break };
+                let Some(task) = self.next_ready().or_else(|| self.begin_next()) else { break };
                 self.resume(task);
                 if is_over() {
                     return true;
@@ -125,9 +126,19 @@ impl Loop {
         true
     }
 
+    /// Makes a task of what this worker has not begun, and gives it: where nothing is ready.
+    #[inline(always)]
+    fn begin_next(&self) -> Option<TaskRef> {
+        self.member.get()?.next()?.start();
+        self.next_ready()
+    }
+
     /// Asks the kernel if it is time to, and waits if nothing is ready.
     fn attend(&self) {
         self.take_mail();
+        if let Some(member) = self.member.get() {
+            return self.attend_as_worker(member);
+        }
         let until = if self.ready.borrow().is_empty() {
             // Nothing else to do: a good time to give memory back.
             match self.stacks.cool(COOLED) {
@@ -141,6 +152,29 @@ impl Loop {
             return;
         };
         self.ask(until);
+    }
+
+    /// The same for one of several workers, which looks for work of others before it waits. What it has not begun has a turn
+    /// here, if something is always ready.
+    fn attend_as_worker(&self, member: &Member) {
+        let ready = self.ready.borrow().len();
+        member.show_ready(ready);
+        member.show_tasks(self.live.get());
+        if ready > 0
+            && let Some(job) = member.next()
+        {
+            job.start();
+        }
+        if ready > 0 || member.has_own() {
+            if self.begun.get() >= BATCH || self.asked.get().elapsed() >= MOST_UNASKED {
+                self.ask(Until::Now);
+            }
+        } else if self.stacks.cool(COOLED) {
+            self.ask(Until::Now);
+        } else if member.sleep() {
+            self.ask(self.until_timer());
+            member.wake(self.ready.borrow().len());
+        }
     }
 
     /// Waits for the world by its own time, and for the rest not at all, if the clock goes on by itself.
@@ -257,6 +291,14 @@ impl Loop {
             let header = match message {
                 Message::Unpark(remote) => remote.task(),
                 Message::Deliver(letter) => letter.deliver(),
+                Message::Start(job) => {
+                    job.start();
+                    continue;
+                }
+                Message::Cancel(task, reason) => {
+                    task.cancel(reason);
+                    continue;
+                }
             };
             if let Some(header) = NonNull::new(header) {
                 // SAFETY: it has not ended, or this would be null; and who waits for a letter does not end before.

@@ -24,26 +24,31 @@
 //! # Modules, in reading order
 //!
 //! How what is not ours is called (`foreign`); what threads agree by (`atomics`, `gate`), how they leave messages
-//! (`mailbox`); how other threads find a task (`remote`), the memory for tasks (`cells`), what one is unwound with (`cancelled`), what repeats a simulation (`seed`), where a task's own values lie
-//! (`locals`), what the loop knows of it (`header`), how a cancellation spreads (`region`), what a timer wakes besides
-//! (`alarm`), what a simulation chooses (`order`), what is called what (`tokens`); how a forked child hears of it
-//! (`fork`); the loop itself (`event_loop`), its moments (`instant`), how tasks come into it and leave it
-//! (`admission`), are ended early (`cancelling`), and how it ends (`lifetime`), or can't go on (`blocked`); its tasks' wakers (`waker`),
-//! a task's own values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it (`outside`), who has a
-//! future go on (`driving`); what a task waits for (`lookout`, `wait`, `operation`, `waiter`); how it is named
-//! (`thread`), waited for (`join`, `scope`), cancelled (`cancel`) and awaited (`future`), how it meets callbacks
-//! (`callback`); tasks that end together (`group_error`, `group`), where their results come (`results`), how others get
-//! in (`spawner`), how they are put together beforehand (`prepared`); the face of it all (`run`), who does what
-//! (`tree`), and what tests do with time and order ([`testing`]).
+//! (`mailbox`), what becomes of what runs elsewhere (`outcome`), who sleeps (`idle`); what a task is unwound with
+//! (`cancelled`), what has not begun (`job`), how other threads find a task (`remote`), the memory for tasks (`cells`),
+//! what repeats a simulation (`seed`), where a task's own values lie (`locals`), what the loop knows of it (`header`),
+//! how a cancellation spreads (`region`), what a timer wakes besides (`alarm`), what a simulation chooses (`order`),
+//! what is called what (`tokens`); how a forked child hears of it (`fork`), what workers share (`crew`); the loop
+//! itself (`event_loop`), its moments (`instant`), how tasks come into it and leave it (`admission`), are ended early
+//! (`cancelling`), and how it ends (`lifetime`), or can't go on (`blocked`); its tasks' wakers (`waker`), a task's own
+//! values (`fiber_local`), what runs on the loop (`task`), and what a thread is without it (`outside`), who has a future
+//! go on (`driving`); what a task waits for (`lookout`, `wait`, `operation`, `waiter`); how it is named (`thread`),
+//! waited for (`join`, `scope`), cancelled (`cancel`) and awaited (`future`), how it meets callbacks (`callback`); tasks
+//! that end together (`group_error`, `group`), where their results come (`results`), how others get in (`spawner`), how
+//! they are put together beforehand (`prepared`); the face of it all (`run`), who does what (`tree`), several loops at
+//! once ([`workers`]), and what tests do with time and order ([`testing`]).
 #![warn(missing_debug_implementations)]
 
 mod foreign;
 mod atomics;
 mod gate;
 mod mailbox;
+mod outcome;
+mod idle;
+mod cancelled;
+mod job;
 mod remote;
 mod cells;
-mod cancelled;
 mod seed;
 mod locals;
 mod header;
@@ -52,6 +57,7 @@ mod alarm;
 mod order;
 mod tokens;
 mod fork;
+mod crew;
 mod event_loop;
 mod instant;
 mod admission;
@@ -80,6 +86,7 @@ mod spawner;
 mod prepared;
 mod run;
 mod tree;
+pub mod workers;
 pub mod testing;
 
 pub use blocked::refuse_to_wait;

@@ -71,6 +71,18 @@ impl<M> Mailbox<M> {
         open.notifier.notify();
     }
 
+    /// Ends the loop's sleep, or prevents the next one.
+    pub(crate) fn notify(&self) {
+        if let Some(open) = self.open.enter() {
+            open.notifier.notify();
+        }
+    }
+
+    /// How many messages have not been taken out.
+    pub(crate) fn len(&self) -> usize {
+        self.open.enter().map_or(0, |open| open.messages.len())
+    }
+
     /// The loop goes.
     pub(crate) fn close(&self) {
         // What is in it is dropped when nobody is in here any more.

@@ -9,6 +9,8 @@
 //!
 //! The unsafe code of this module is slots behind addresses, on their way through a mailbox.
 
+use crate::cancelled::Reason;
+use crate::job::{Cancel, Job};
 use crate::mailbox;
 use std::cell::Cell;
 use std::num::NonZeroU64;
@@ -57,6 +59,10 @@ pub(crate) enum Message {
     Unpark(Arc<Remote>),
     /// What one of its tasks waits for has come.
     Deliver(Letter),
+    /// A function is to begin here.
+    Start(Job),
+    /// A task of it is to end.
+    Cancel(Arc<dyn Cancel>, Reason),
 }
 
 /// What other threads have to say to a loop.

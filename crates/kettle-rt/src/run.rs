@@ -79,6 +79,14 @@ impl LoopBuilder {
         self
     }
 
+    /// Whether it is to be a simulation, by what was said or by the environment.
+    pub(crate) fn simulates(&self) -> bool {
+        match self.driver.kind {
+            Some(kind) => kind == Kind::Sim,
+            None => std::env::var_os(kettle_driver::VARIABLE).is_some_and(|word| word == Kind::Sim.name()),
+        }
+    }
+
     /// Makes it.
     ///
     /// # Errors
@@ -86,11 +94,8 @@ impl LoopBuilder {
     /// What the driver says if there can't be one; a size of stack that can't be had; a `KETTLE_SEED` that is none, if the
     /// driver is the simulated one.
     pub fn build(self) -> io::Result<EventLoop> {
+        let simulates = self.simulates();
         let Self { mut driver, stack_size, clock: (clock, jumps), replay, records } = self;
-        let simulates = match driver.kind {
-            Some(kind) => kind == Kind::Sim,
-            None => std::env::var_os(kettle_driver::VARIABLE).is_some_and(|word| word == Kind::Sim.name()),
-        };
         let replay = match replay {
             None if simulates => Replay::from_environment()?.unwrap_or(driver.conditions.seed.into()),
             replay => replay.unwrap_or(driver.conditions.seed.into()),

@@ -21,6 +21,7 @@ pub mod thread;
 pub mod time;
 
 pub use kettle_rt::testing;
+pub use kettle_rt::workers::{self, workers};
 
 pub use kettle_fiber as fiber;
 pub use kettle_fiber::{Coroutine, Scoped, coroutine, scoped, try_coroutine};

@@ -7,6 +7,7 @@
 //! function.
 
 use crate::cells::Cells;
+use crate::crew::Member;
 use crate::fork::at_fork;
 use crate::header::{Flags, Run, TaskRef};
 use crate::order::Order;
@@ -15,7 +16,7 @@ use kettle_driver::{Choice, Clock, Completion, Driver, Network, Random, Timers, 
 use kettle_fiber::link::Link;
 use kettle_fiber::stack::Stacks;
 use kettle_fiber::switch;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -83,6 +84,8 @@ pub(crate) struct Loop {
     pub(crate) jumps: Option<Duration>,
     /// If this is a simulation.
     pub(crate) order: Option<Box<Order>>,
+    /// If this is one of several workers. Never of a simulation.
+    pub(crate) member: OnceCell<Member>,
 }
 
 /// The current loop, if one runs on this thread.
@@ -212,11 +215,18 @@ impl Loop {
             clock,
             jumps,
             order: order.map(Box::new),
+            member: OnceCell::new(),
         })
     }
 
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// Makes it one of several workers. Called once, before it runs.
+    pub(crate) fn join_crew(&self, member: Member) {
+        member.has_mailbox(Arc::clone(&self.mailbox));
+        assert!(self.member.set(member).is_ok(), "invariant: called once");
     }
 
     /// What a simulation decides by, if this is one.

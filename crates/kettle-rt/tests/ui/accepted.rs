@@ -1,4 +1,5 @@
 //! accepted: what the others do wrong, done right.
+use kettle_rt::workers::{self, workers};
 use kettle_rt::{EventLoop, callback, scope, spawn, task_group};
 use std::rc::Rc;
 
@@ -30,4 +31,14 @@ fn main() {
             assert_eq!(spawn(|| 0).on_done(move |n| cups[n.unwrap()]).join().unwrap(), 1);
         });
     });
+    let text = &String::from("whistle");
+    let lengths = workers(2).run(|worker| {
+        let owned = Rc::new(1);
+        let there = worker.clone();
+        let borrows = worker.spawn_anywhere(move || there.spawn_on(0, || text.len()).join().unwrap());
+        let owns = workers::current().map(|worker| worker.spawn_anywhere(|| String::from("owns")));
+        std::thread::scope(|threads| threads.spawn(move || drop(owns)).join().unwrap());
+        borrows.join().unwrap() + *owned
+    });
+    assert_eq!(lengths.unwrap(), [8, 8]);
 }
