@@ -1,16 +1,18 @@
 //! An echo server: each connection is a task that reads and writes, one after the other, as a thread would.
 //!
 //! `cargo run --release -p kettle --example echo -- --addr 127.0.0.1:7000` serves until it is killed; without arguments it
-//! talks with itself and ends.
+//! talks with itself and ends. `--workers N` has it serve on so many cores.
 
 use kettle::net::{Shutdown, TcpListener, TcpStream};
-use kettle::thread;
 use kettle::time::Duration;
+use kettle::workers::Worker;
+use kettle::{thread, workers};
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::num::NonZero;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: echo [--addr HOST:PORT]";
+const USAGE: &str = "usage: echo [--addr HOST:PORT [--workers N]]";
 
 /// What is read at once. It lies on the task's stack: a page, so that a million idle connections cost no more than that.
 const BUFFER: usize = 4 * 1024;
@@ -21,18 +23,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let addr = match arguments[..] {
-        [] => None,
-        ["--addr", addr] => Some(addr),
+    let workers = |count: &str| count.parse().ok().map(NonZero::<usize>::get);
+    let (addr, count) = match arguments[..] {
+        [] => (None, None),
+        ["--addr", addr] => (Some(addr), None),
+        ["--addr", addr, "--workers", count] if workers(count).is_some() => (Some(addr), workers(count)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };
-    let result = kettle::run(|| {
-        let listener = listen(addr.unwrap_or("127.0.0.1:0"))?;
-        if addr.is_some() { serve(&listener) } else { demonstrate(listener) }
-    });
+    let result = match (addr, count) {
+        (None, _) => kettle::run(|| demonstrate(listen("127.0.0.1:0")?)),
+        (Some(addr), None) => kettle::run(|| serve(&listen(addr)?, |stream| drop(thread::spawn(|| converse(stream))))),
+        (Some(addr), Some(count)) => serve_on(count, addr),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -49,12 +54,25 @@ fn listen(addr: &str) -> Result<TcpListener, Box<dyn Error>> {
     Ok(listener)
 }
 
-/// Gives each connection a task of its own. Never ends.
-fn serve(listener: &TcpListener) -> ! {
+/// Serves on so many workers. Each accepts, and hands the connection to the one that has least.
+fn serve_on(count: usize, addr: &str) -> Result<(), Box<dyn Error>> {
+    let workers = workers(count);
+    if workers.excess() > 0 {
+        eprintln!("echo: {} workers more than cores: they get in each other's way", workers.excess());
+    }
+    let listener = listen(addr)?;
+    workers.run(|worker: &Worker<'_, '_>| {
+        serve(&listener, |stream| drop(worker.spawn_on(worker.least_loaded(), || converse(stream))))
+    })?;
+    Ok(())
+}
+
+/// Gives each connection to a task of its own. Never ends.
+fn serve(listener: &TcpListener, spawn: impl Fn(TcpStream)) -> ! {
     loop {
         match listener.accept() {
             // How a connection ends is its own affair: most errors are clients that have gone.
-            Ok((stream, _)) => drop(thread::spawn(move || converse(stream))),
+            Ok((stream, _)) => spawn(stream),
             Err(error) => {
                 // If the error is that this task was cancelled, it ends here.
                 thread::sleep(PAUSE);
@@ -78,7 +96,7 @@ fn converse(mut stream: TcpStream) -> io::Result<()> {
 /// Three clients talk with the server at the same time, each in a task.
 fn demonstrate(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     let addr = listener.local_addr()?;
-    thread::spawn(move || serve(&listener));
+    thread::spawn(move || serve(&listener, |stream| drop(thread::spawn(|| converse(stream)))));
     let talks: [&[&str]; 3] = [&["put the kettle on", "is it hot?"], &["polly"], &["one lump", "or two?", "no milk"]];
     let clients = talks.map(|lines| {
         thread::spawn(move || -> io::Result<Vec<String>> {

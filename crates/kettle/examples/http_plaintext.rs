@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p kettle --example http_plaintext -- --addr 127.0.0.1:8000` serves until it is killed; without
 //! arguments it asks itself some things and ends. `--idle SECONDS` says how long a connection may be idle, and how long a
-//! request may take to arrive.
+//! request may take to arrive, `--workers N` on how many cores it is to serve.
 //!
 //! Connections are kept, requests may be pipelined: what one read has brought is answered by one write. What is not clear
 //! beyond doubt is refused, and ends the connection, because a proxy in front may have understood something else: lines
@@ -11,13 +11,14 @@
 
 use httparse::{EMPTY_HEADER, Header, Request};
 use kettle::net::{Shutdown, TcpListener, TcpStream};
-use kettle::thread;
 use kettle::time::{Duration, Instant, SystemTime};
+use kettle::{thread, workers};
 use std::error::Error;
 use std::io::{self, Read, Write};
+use std::num::NonZero;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: http_plaintext [--addr HOST:PORT] [--idle SECONDS]";
+const USAGE: &str = "usage: http_plaintext [--addr HOST:PORT [--workers N]] [--idle SECONDS]";
 
 /// The request line and the headers of a request take no more than this.
 const MOST_HEAD: usize = 8 * 1024;
@@ -33,14 +34,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let Some((addr, idle)) = parse(&arguments) else {
+    let Some(Arguments { addr, workers, idle }) = parse(&arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let result = kettle::run(|| {
-        let listener = listen(addr.unwrap_or("127.0.0.1:0"))?;
-        if addr.is_some() { serve(&listener, idle) } else { demonstrate(listener, idle) }
-    });
+    let result = match (addr, workers) {
+        (None, _) => kettle::run(|| demonstrate(listen("127.0.0.1:0")?, idle)),
+        (Some(addr), None) => kettle::run(|| serve(&listen(addr)?, |stream| serve_here(stream, idle))),
+        (Some(addr), Some(count)) => serve_on(count, addr, idle),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -50,19 +52,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// The address, if there is one, and the idle time.
-fn parse(arguments: &[String]) -> Option<(Option<&str>, Duration)> {
-    let (mut addr, mut idle) = (None, Duration::from_secs(10));
+/// What the command line says.
+struct Arguments<'a> {
+    addr: Option<&'a str>,
+    workers: Option<usize>,
+    idle: Duration,
+}
+
+fn parse(arguments: &[String]) -> Option<Arguments<'_>> {
+    let (mut addr, mut workers, mut idle) = (None, None, Duration::from_secs(10));
     for pair in arguments.chunks(2) {
         match pair {
             [name, value] if name == "--addr" => addr = Some(value.as_str()),
+            [name, value] if name == "--workers" => workers = Some(value.parse::<NonZero<usize>>().ok()?.get()),
             [name, value] if name == "--idle" => {
                 idle = Duration::try_from_secs_f64(value.parse().ok()?).ok().filter(|idle| !idle.is_zero())?;
             }
             _ => return None,
         }
     }
-    Some((addr, idle))
+    (workers.is_none() || addr.is_some()).then_some(Arguments { addr, workers, idle })
 }
 
 fn listen(addr: &str) -> Result<TcpListener, Box<dyn Error>> {
@@ -72,12 +81,30 @@ fn listen(addr: &str) -> Result<TcpListener, Box<dyn Error>> {
     Ok(listener)
 }
 
-/// Gives each connection a task of its own. Never ends.
-fn serve(listener: &TcpListener, idle: Duration) -> ! {
+/// Serves on so many workers. Each accepts, and hands the connection to the one that has least.
+fn serve_on(count: usize, addr: &str, idle: Duration) -> Result<(), Box<dyn Error>> {
+    let workers = workers(count);
+    if workers.excess() > 0 {
+        eprintln!("http_plaintext: {} workers more than cores: they get in each other's way", workers.excess());
+    }
+    let listener = listen(addr)?;
+    workers.run(|worker| {
+        serve(&listener, |stream| drop(worker.spawn_on(worker.least_loaded(), move || converse(stream, idle))))
+    })?;
+    Ok(())
+}
+
+/// Gives a connection a task of this event loop.
+fn serve_here(stream: TcpStream, idle: Duration) {
+    thread::spawn(move || converse(stream, idle));
+}
+
+/// Gives each connection to a task of its own. Never ends.
+fn serve(listener: &TcpListener, spawn: impl Fn(TcpStream)) -> ! {
     loop {
         match listener.accept() {
             // How a connection ends is its own affair: most errors are clients that have gone.
-            Ok((stream, _)) => drop(thread::spawn(move || converse(stream, idle))),
+            Ok((stream, _)) => spawn(stream),
             Err(error) => {
                 // If the error is that this task was cancelled, it ends here.
                 thread::sleep(PAUSE);
@@ -308,7 +335,7 @@ fn has_other_version(request: &[u8]) -> bool {
 /// A client asks for several things, and prints the first line of each answer.
 fn demonstrate(listener: TcpListener, idle: Duration) -> Result<(), Box<dyn Error>> {
     let addr = listener.local_addr()?;
-    thread::spawn(move || serve(&listener, idle));
+    thread::spawn(move || serve(&listener, |stream| serve_here(stream, idle)));
     let client = thread::spawn(move || -> io::Result<String> {
         let mut stream = TcpStream::connect(addr)?;
         // Four at once; the last one ends the connection, so that there is an end to the answers.

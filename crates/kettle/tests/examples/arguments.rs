@@ -38,6 +38,15 @@ fn bad_arguments_are_answered_by_how_it_is_used() {
         }
     }
     assert_refused(&run("proxy", &["--addr", "127.0.0.1:0"]), 2, &["usage: proxy --to"]);
+    for name in ["echo", "http_plaintext"] {
+        for args in [
+            &["--addr", "127.0.0.1:0", "--workers", "0"][..],
+            &["--workers", "2"],
+            &["--addr", ":0", "--workers", "all"],
+        ] {
+            assert_refused(&run(name, args), 2, &[&format!("usage: {name} ")]);
+        }
+    }
     for idle in ["0", "-1", "NaN", "soon", "1e99"] {
         assert_refused(&run("http_plaintext", &["--idle", idle]), 2, &["usage: http_plaintext"]);
     }

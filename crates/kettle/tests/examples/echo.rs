@@ -85,3 +85,12 @@ fn without_descriptors_it_waits_and_serves_on() {
     (&last).read_exact(&mut heard).unwrap();
     assert_eq!(&heard, b"still here?");
 }
+
+#[test]
+fn workers_serve_together() {
+    let server = Server::start("echo", &["--workers", "2"]);
+    let streams: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    streams.iter().rev().for_each(assert_echo);
+    let sent = bytes(1_000_000);
+    assert!(converse(server.connect(), sent.clone()) == sent);
+}

@@ -224,6 +224,14 @@ fn bodies_are_skipped_whatever_is_in_them() {
 }
 
 #[test]
+fn workers_serve_together() {
+    let server = Server::start("http_plaintext", &["--workers", "2"]);
+    for _ in 0..20 {
+        assert_eq!(statuses(&ask(&server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")), ["200 OK"]);
+    }
+}
+
+#[test]
 fn a_head_request_is_answered_without_a_body() {
     let server = Server::start("http_plaintext", &[]);
     for (path, status, length) in [("/", OK, 13), ("/tea", NOT_FOUND, NOT_FOUND.len())] {
