@@ -18,10 +18,11 @@ use std::hint;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// How often a worker that has begun something looks for more before it sleeps, and how long it pauses before each look:
-/// some microseconds in all, which is what waking it would cost the other one.
-const LOOKS: usize = 64;
-const PAUSE: usize = 4;
+/// How often a worker that has begun something looks for more before it sleeps, and how long it pauses before each look: some
+/// tens of microseconds in all. Waking it costs the one that spawns several, each time; looking more often takes the cache
+/// lines from it that it writes to. Who has begun nothing, such as a server's worker, sleeps at once.
+const LOOKS: usize = 32;
+const PAUSE: usize = 64;
 
 /// The workers of one run, as all of them and other threads see them.
 pub(crate) struct Crew {
