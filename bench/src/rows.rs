@@ -11,6 +11,7 @@ mod tasks;
 mod futures;
 mod locks;
 mod channels;
+mod workers;
 
 use crate::measure::Row;
 use crate::outside::Programs;
@@ -54,5 +55,6 @@ pub fn all(sizes: &Sizes) -> Vec<Row> {
     rows.extend(futures::rows(sizes));
     rows.extend(locks::rows(sizes));
     rows.extend(channels::rows(sizes));
+    rows.push(workers::row(sizes));
     rows
 }
