@@ -119,7 +119,7 @@ impl Workers {
     ///
     /// # Panics
     ///
-    /// With the first panic of a function. It cancels those of the other workers, and is resumed when all have ended. (A
+    /// With the first panic of a function, or that there is no memory for its stack. It cancels those of the other workers, and is resumed when all have ended. (A
     /// worker that is to leave the others alone calls [`catch_unwind`].) Panics of other tasks go to who joins them.
     ///
     /// # Cancellation
@@ -235,11 +235,18 @@ where
     if !roots.begins() {
         return None;
     }
-    event_loop?.run(|| {
+    let mut event_loop = event_loop?;
+    let root = || {
         roots.begin(index);
         let result = catch_unwind(AssertUnwindSafe(|| f(&worker)));
         let result = result.map_err(|panic| roots.fail(panic)).ok();
         roots.end(index);
         result
+    };
+    // The function's panics are caught in there. This one says that the task has not begun, for want of a stack: the others
+    // must not wait for its end.
+    catch_unwind(AssertUnwindSafe(|| event_loop.run(root))).unwrap_or_else(|panic| {
+        roots.refuse(panic);
+        None
     })
 }

@@ -135,26 +135,34 @@ impl Roots {
     /// The worker's function has returned. Waits for those of the others, cancelled or not, while the worker's tasks run.
     pub(super) fn end(&self, index: usize) {
         let waiter = Waiter::new();
+        if !self.leave(Some(&waiter)) {
+            waiter.wait_for_notice();
+        }
+        self.tasks[index].0.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// The worker's function can't begin, though all have: the others are cancelled, and do not wait for it.
+    pub(super) fn refuse(&self, panic: Box<dyn Any + Send>) {
+        self.fail(panic);
+        self.leave(None);
+    }
+
+    /// A worker's function has returned, or won't begin. Gives `true` if it is the last one: then those that wait have been
+    /// notified. Otherwise this waiter will be.
+    fn leave(&self, waiter: Option<&Waiter>) -> bool {
         let others = {
             let mut progress = self.progress();
             progress.running -= 1;
-            match progress.running {
-                0 => Some(mem::take(&mut progress.waiters)),
-                _ => {
-                    progress.waiters.push(Place(NonNull::from(&waiter)));
-                    None
-                }
+            if progress.running > 0 {
+                progress.waiters.extend(waiter.map(|waiter| Place(NonNull::from(waiter))));
+                return false;
             }
+            mem::take(&mut progress.waiters)
         };
-        match others {
-            Some(others) => {
-                for Place(other) in others {
-                    // SAFETY: 1. it is in the list once, and was taken out. 2. It waits for this.
-                    unsafe { Waiter::notify(other) };
-                }
-            }
-            None => waiter.wait_for_notice(),
+        for Place(other) in others {
+            // SAFETY: 1. it is in the list once, and was taken out. 2. It waits for this.
+            unsafe { Waiter::notify(other) };
         }
-        self.tasks[index].0.store(ptr::null_mut(), Ordering::Relaxed);
+        true
     }
 }
