@@ -59,7 +59,7 @@ impl<M> Mailbox<M> {
         self.has_mail.swap(false, Ordering::AcqRel);
         messages.extend((0..open.messages.len()).map_while(|_| open.messages.pop()));
         if !open.messages.is_empty() {
-            self.has_mail.store(true, Ordering::Relaxed);
+            self.has_mail.swap(true, Ordering::AcqRel);
         }
     }
 
@@ -67,7 +67,8 @@ impl<M> Mailbox<M> {
     pub(crate) fn put(&self, message: M) {
         let Some(open) = self.open.enter() else { return };
         open.messages.push(message);
-        self.has_mail.store(true, Ordering::Release);
+        // Not stored: who takes the mark down sees the messages of all who have put it up, not only of the last one.
+        self.has_mail.swap(true, Ordering::AcqRel);
         open.notifier.notify();
     }
 
