@@ -77,7 +77,7 @@ impl Crew {
         self.seats.len()
     }
 
-    /// How much a worker has: tasks that have not ended, and functions that it has been given and has not begun.
+    /// How much a worker has: tasks that have not ended, functions that have not begun, and mail that it has not read.
     pub(crate) fn load(&self, index: usize) -> usize {
         let seat = &self.seats[index];
         let mail = seat.mailbox.get().map_or(0, |mailbox| mailbox.len());
@@ -175,10 +175,10 @@ impl Member {
         self.crew.seats[self.index].ready.store(count + 1, Ordering::Relaxed);
     }
 
-    /// The worker has nothing to do, and is about to sleep. Gives `false` if there is work after all: then some of it is its
-    /// own now, or somebody was faster. Otherwise [`wake`](Self::wake) follows the sleep.
+    /// The worker has nothing to do, and is about to sleep. Gives `false` if there is mail, or work after all: then some of that
+    /// is its own now, or somebody was faster. Otherwise [`wake`](Self::wake) follows the sleep.
     pub(crate) fn sleep(&self) -> bool {
-        if self.has_begun.get() && self.waits_for_more() {
+        if self.is_eager() && self.waits_for_more() {
             self.take_from_others();
             return false;
         }
@@ -199,11 +199,17 @@ impl Member {
         self.show_ready(ready);
     }
 
-    /// Looks for more for a moment, because there was something. Gives whether there is.
+    /// Whether [`sleep`](Self::sleep) looks for more for a moment, because there was something.
+    pub(crate) fn is_eager(&self) -> bool {
+        self.has_begun.get()
+    }
+
+    /// Looks for more for a moment. Gives whether there is, or mail.
     fn waits_for_more(&self) -> bool {
+        let mailbox = self.crew.seats[self.index].mailbox.get();
         (0..LOOKS).any(|_| {
             (0..PAUSE).for_each(|_| hint::spin_loop());
-            self.crew.has_work_but_for(self.index)
+            mailbox.is_some_and(|mailbox| mailbox.has_mail()) || self.crew.has_work_but_for(self.index)
         })
     }
 

@@ -169,7 +169,8 @@ impl Loop {
             if self.begun.get() >= BATCH || self.asked.get().elapsed() >= MOST_UNASKED {
                 self.ask(Until::Now);
             }
-        } else if self.stacks.cool(COOLED) {
+        } else if self.stacks.cool(COOLED) || (member.is_eager() && self.begun.get() > 0) {
+            // What has begun does not wait until it has looked for more.
             self.ask(Until::Now);
         } else if member.sleep() {
             self.ask(self.until_timer());

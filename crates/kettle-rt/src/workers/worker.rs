@@ -43,7 +43,8 @@ impl<'scope> Worker<'scope, '_> {
         self.crew.len()
     }
 
-    /// How much a worker has, by its index: tasks that have not ended, and functions that it has been given and has not begun.
+    /// How much a worker has, by its index: tasks that have not ended, functions that it has been given and has not begun, and
+    /// what else it has not heard yet, such as that another thread has woken a task.
     ///
     /// Each worker tells it when it looks around, which is between tasks; so it is a moment old, and for comparing.
     ///
