@@ -15,7 +15,7 @@ use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use std::cell::Cell;
 use std::fmt;
 use std::hint;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// How often a worker that has begun something looks for more before it sleeps, and how long it pauses before each look: some
@@ -30,6 +30,8 @@ pub(crate) struct Crew {
     idle: Idle,
     /// Work that comes from other threads. Closed when the run has ended.
     from_outside: Gate<Injector<Job>>,
+    /// Whether the workers end: what has not begun does not begin. Set once.
+    is_ending: AtomicBool,
 }
 
 /// What others see of a worker. In a cache line of its own, for the worker writes to it.
@@ -67,6 +69,7 @@ impl Crew {
             seats: queues.iter().map(seat).collect(),
             idle: Idle::new(count),
             from_outside: Gate::new(Injector::new()),
+            is_ending: AtomicBool::new(false),
         });
         let member = |(index, work)| Member { crew: Arc::clone(&crew), index, work, has_begun: Cell::new(false) };
         let members = queues.into_iter().enumerate().map(member).collect();
@@ -120,6 +123,16 @@ impl Crew {
         let from_outside = self.from_outside.enter().is_some_and(|queue| !queue.is_empty());
         let (before, after) = self.seats.split_at(index);
         from_outside || before.iter().chain(after.iter().skip(1)).any(|seat| !seat.work.is_empty())
+    }
+
+    /// The workers are about to end.
+    pub(crate) fn end(&self) {
+        self.is_ending.store(true, Ordering::Release);
+    }
+
+    /// Whether they are, as far as this thread has heard.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
     }
 
     /// The run has ended: drops what nobody has begun.

@@ -272,6 +272,36 @@ fn what_has_not_begun_when_all_functions_have_returned_is_dropped() {
 }
 
 #[test]
+fn what_is_dropped_at_the_end_may_join_what_has_not_begun_either() {
+    type Slot = Arc<Mutex<Option<JoinHandle<()>>>>;
+    struct Joins(Slot, Arc<AtomicUsize>);
+    impl Drop for Joins {
+        fn drop(&mut self) {
+            let behind = self.0.lock().unwrap().take().unwrap();
+            assert!(behind.join().unwrap_err().is::<Cancelled>());
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let joined = Arc::new(AtomicUsize::new(0));
+    workers(1)
+        .run(|_| {
+            let anywhere = workers::current().unwrap();
+            let spawn: [&dyn Fn(Option<Joins>) -> JoinHandle<()>; 2] =
+                [&|joins| anywhere.spawn_anywhere(|| drop(joins)), &|joins| {
+                    // By another thread, so that it is mail.
+                    thread::scope(|threads| threads.spawn(|| anywhere.spawn_on(0, || drop(joins))).join().unwrap())
+                }];
+            for spawn in spawn {
+                let slot = Slot::default();
+                drop(spawn(Some(Joins(Arc::clone(&slot), Arc::clone(&joined)))));
+                *slot.lock().unwrap() = Some(spawn(None));
+            }
+        })
+        .unwrap();
+    assert_eq!(joined.load(Ordering::Relaxed), 2);
+}
+
+#[test]
 fn spawning_when_the_workers_have_ended_gives_cancelled() {
     let worker = workers(1).run(|_| workers::current().unwrap()).unwrap().remove(0);
     for handle in [worker.spawn_anywhere(|| 1), worker.spawn_on(0, || 1)] {

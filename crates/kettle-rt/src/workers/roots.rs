@@ -144,6 +144,7 @@ impl Roots {
     /// The worker's function can't begin, though all have: the others are cancelled, and do not wait for it.
     pub(super) fn refuse(&self, panic: Box<dyn Any + Send>) {
         self.fail(panic);
+        self.crew.end();
         self.leave(None);
     }
 
@@ -159,6 +160,7 @@ impl Roots {
             }
             mem::take(&mut progress.waiters)
         };
+        self.crew.end();
         for Place(other) in others {
             // SAFETY: 1. it is in the list once, and was taken out. 2. It waits for this.
             unsafe { Waiter::notify(other) };

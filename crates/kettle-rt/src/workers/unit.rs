@@ -245,11 +245,22 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> thread::Result<T> {
         let outcome = &self.unit.known().outcome;
         if !outcome.is_complete() {
+            if self.will_not_begin() {
+                return Err(Box::new(Cancelled::new(Reason::Shutdown)));
+            }
             self.wait_for_end();
         }
         // SAFETY: this is the handle.
         let result = unsafe { outcome.take() };
         result.expect("invariant: it is taken once")
+    }
+
+    /// Whether the workers end, and it has not begun: then it does not begin. Who asks may be what is dropped before it, so
+    /// that it would wait for itself.
+    fn will_not_begin(&self) -> bool {
+        let cancel = |stage| (stage < BEGUN).then_some(stage | CANCELLED);
+        self.crew.is_ending()
+            && self.unit.known().stage.fetch_update(Ordering::AcqRel, Ordering::Relaxed, cancel).is_ok()
     }
 
     #[track_caller]
