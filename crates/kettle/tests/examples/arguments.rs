@@ -4,7 +4,7 @@ use crate::server::command;
 use std::net::TcpListener;
 use std::process::Output;
 
-const NAMES: [&str; 4] = ["echo", "http_plaintext", "chat", "proxy"];
+const NAMES: [&str; 5] = ["echo", "http_plaintext", "chat", "proxy", "kv"];
 
 fn run(name: &str, args: &[&str]) -> Output {
     command(name).args(args).output().unwrap()
@@ -49,6 +49,9 @@ fn bad_arguments_are_answered_by_how_it_is_used() {
     }
     for idle in ["0", "-1", "NaN", "soon", "1e99"] {
         assert_refused(&run("http_plaintext", &["--idle", idle]), 2, &["usage: http_plaintext"]);
+    }
+    for workers in ["0", "-1", "many", "1025"] {
+        assert_refused(&run("kv", &["--workers", workers]), 2, &["usage: kv"]);
     }
 }
 

@@ -10,6 +10,8 @@ mod echo;
 mod http_plaintext;
 mod chat;
 mod proxy;
+mod kv;
+mod kv_clients;
 mod simulated;
 mod callbacks;
 mod scenes;

@@ -25,10 +25,15 @@ impl Server {
 
     /// Starts one that may have so many descriptors.
     pub(crate) fn start_with_descriptors(count: u32, name: &str) -> Self {
+        Self::start_after(&format!("ulimit -n {count}"), name, &[])
+    }
+
+    /// Starts one in a shell that has done something before, which it inherits.
+    pub(crate) fn start_after(preparation: &str, name: &str, args: &[&str]) -> Self {
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("ulimit -n {count}; exec \"$0\" \"$@\""));
+        shell.arg("-c").arg(format!("{preparation}; exec \"$0\" \"$@\""));
         // It complains of what is tested.
-        shell.arg(program(name)).args(["--addr", "127.0.0.1:0"]).stderr(Stdio::null());
+        shell.arg(program(name)).args(["--addr", "127.0.0.1:0"]).args(args).stderr(Stdio::null());
         Self::listening(&mut shell)
     }
 
@@ -76,8 +81,11 @@ fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let directory = test.ancestors().nth(2).unwrap();
     let program = directory.join("examples").join(name);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).with_extension("rs");
-    let newest = modified(&test).max(modified(&source)).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    // It is a file, or a directory of some.
+    let files = fs::read_dir(&source).into_iter().flatten().map(|file| file.unwrap().path());
+    let newest =
+        files.chain([source.with_extension("rs"), test.clone()]).filter_map(|file| modified(&file)).max().unwrap();
     if !up_to_date.iter().any(|known| known == name) {
         if modified(&program).is_none_or(|built| built < newest) {
             build(name, directory);

@@ -32,7 +32,7 @@ fn a_simulated_hour_is_the_same_each_time() {
 
 #[test]
 fn a_server_runs_in_a_simulation_if_the_environment_says_so() {
-    for name in ["echo", "chat", "proxy"] {
+    for name in ["echo", "chat", "proxy", "kv"] {
         let run = |seed: &str| {
             let output = command(name).env("KETTLE_DRIVER", "sim").env("KETTLE_SEED", seed).output().unwrap();
             assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));

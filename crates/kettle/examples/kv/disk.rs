@@ -1,0 +1,114 @@
+//! Owns the directory of the snapshots: who writes one, that nobody else does at the same time, and reading it at the start.
+//!
+//! Files block the thread that uses them, so a thread of its own writes; who waits for it waits at a channel.
+
+use super::shard::Seat;
+use super::snapshot::{self, NAME};
+use kettle::sync::oneshot::{self, Receiver};
+use kettle::time::{SystemTime, UNIX_EPOCH};
+use std::fmt::{self, Display};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+/// Where snapshots go. Without a directory nothing is kept.
+#[derive(Default)]
+pub(crate) struct Disk {
+    directory: Option<PathBuf>,
+    is_saving: AtomicBool,
+    /// In seconds since 1970.
+    last_save: AtomicU64,
+}
+
+/// Why nothing is saved.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    NoDirectory,
+    Busy,
+}
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoDirectory => "ERR there is no directory to save to: start the server with --dir",
+            Self::Busy => "ERR Background save already in progress",
+        })
+    }
+}
+
+/// The turn to save: there is one at a time.
+pub(crate) struct Saving {
+    disk: Arc<Disk>,
+}
+
+impl Disk {
+    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
+        Self { directory, ..Self::default() }
+    }
+
+    /// Has the shards take in what was saved last. A snapshot that is not as it should be is left as it is: somebody has to
+    /// look at it.
+    pub(crate) fn load(&self, seats: &mut [Seat]) -> Result<(), String> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let path = directory.join(NAME);
+        let bytes = match fs::read(&path) {
+            // A directory that is not there is no directory without a snapshot.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => return Ok(()),
+            read => read.map_err(|error| format!("read {}: {error}", path.display()))?,
+        };
+        let take =
+            |key: &[u8], value: &[u8], expires| seats.iter_mut().for_each(|seat| seat.insert(key, value, expires));
+        snapshot::read(&bytes, take).map_err(|corrupt| format!("read {}: {corrupt}", path.display()))
+    }
+
+    pub(crate) fn last_save(&self) -> u64 {
+        self.last_save.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin_saving(self: &Arc<Self>) -> Result<Saving, Refused> {
+        if self.directory.is_none() {
+            return Err(Refused::NoDirectory);
+        }
+        match self.is_saving.swap(true, Ordering::Acquire) {
+            true => Err(Refused::Busy),
+            false => Ok(Saving { disk: Arc::clone(self) }),
+        }
+    }
+}
+
+impl Saving {
+    /// Has a thread write it, which says how that went. What goes wrong is told on this side as well.
+    pub(crate) fn write(self, sections: Vec<Vec<u8>>) -> Receiver<io::Result<()>> {
+        let (sender, receiver) = oneshot::channel();
+        let write = move || {
+            let result = self.write_here(&sections);
+            if let Err(error) = &result {
+                eprintln!("kv: save: {error}");
+            }
+            drop(self);
+            // If nobody waits, nobody has to know.
+            _ = sender.send(result);
+        };
+        if let Err(error) = thread::Builder::new().name("save".to_string()).spawn(write) {
+            eprintln!("kv: save: {error}");
+        }
+        receiver
+    }
+
+    fn write_here(&self, sections: &[Vec<u8>]) -> io::Result<()> {
+        let directory = self.disk.directory.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        snapshot::write(directory, sections)?;
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.disk.last_save.store(time.as_secs(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Saving {
+    fn drop(&mut self) {
+        self.disk.is_saving.store(false, Ordering::Release);
+    }
+}

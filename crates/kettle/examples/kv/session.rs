@@ -1,0 +1,431 @@
+//! Owns one connection: reads commands, as many as have come, and writes their answers at once.
+
+use super::bytes::Bytes;
+use super::command::{Command, integer};
+use super::disk::{Disk, Saving};
+use super::parcel::Batch;
+use super::pubsub::Outbox;
+use super::resp::{MOST_BULK, Output, Parser, Protocol, Words};
+use super::shard::Shard;
+use kettle::net::{Shutdown, TcpStream};
+use kettle::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// How large a connection's buffer is at first, and at most if nothing large comes, in bytes.
+const FIRST_BUFFER: usize = 4 * 1024;
+const MOST_BUFFER: usize = 64 * 1024;
+
+/// How many bytes of answers are collected before they are written.
+const MOST_OUTPUT: usize = 64 * 1024;
+
+/// How many answers of other shards are collected before they are waited for.
+const MOST_NOTES: usize = 512;
+
+/// The version of Redis that clients are told, for what they expect of it.
+const VERSION: &str = "7.0.0";
+
+/// What all workers' connections share.
+pub(crate) struct House {
+    disk: Arc<Disk>,
+    clients: AtomicUsize,
+    last_id: AtomicU64,
+}
+
+impl House {
+    pub(crate) fn new(disk: Disk) -> Self {
+        Self { disk: Arc::new(disk), clients: AtomicUsize::new(0), last_id: AtomicU64::new(0) }
+    }
+}
+
+struct Session {
+    shard: Rc<Shard>,
+    house: Arc<House>,
+    id: u64,
+    stream: Rc<TcpStream>,
+    name: Vec<u8>,
+    output: Output,
+    batch: Batch,
+    channels: BTreeSet<Bytes>,
+    /// What writes if this client has ever subscribed.
+    outbox: Option<Rc<Outbox>>,
+    is_closing: bool,
+}
+
+/// Answers a client's commands as long as they come.
+pub(crate) fn converse(stream: TcpStream, shard: Rc<Shard>, house: Arc<House>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut session = Session::new(stream, shard, house);
+    let mut parser = Parser::default();
+    let mut input = Input::default();
+    while !session.is_closing {
+        if (&*session.stream).read(input.room()).map(|len| input.add(len))? == 0 {
+            return Ok(());
+        }
+        session.shard.tick();
+        while !session.is_closing {
+            match parser.parse(input.bytes()) {
+                Ok(Some(len)) => {
+                    session.take(parser.words(input.bytes()))?;
+                    input.remove(len);
+                }
+                Ok(None) => break,
+                Err(malformed) => {
+                    session.output.error(format_args!("ERR {malformed}"));
+                    session.is_closing = true;
+                }
+            }
+            if session.output.bytes.len() >= MOST_OUTPUT || session.batch.len() >= MOST_NOTES {
+                session.flush()?;
+            }
+        }
+        session.flush()?;
+    }
+    session.linger()
+}
+
+/// What was read and is not dealt with.
+#[derive(Default)]
+struct Input {
+    buffer: Vec<u8>,
+    begin: usize,
+    end: usize,
+}
+
+impl Input {
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.begin..self.end]
+    }
+
+    /// Where more can be read to; never nothing.
+    fn room(&mut self) -> &mut [u8] {
+        if self.begin == self.end {
+            (self.begin, self.end) = (0, 0);
+            if self.buffer.len() > MOST_BUFFER || self.buffer.is_empty() {
+                self.buffer = vec![0; FIRST_BUFFER];
+            }
+        } else if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.begin..self.end, 0);
+            (self.begin, self.end) = (0, self.end - self.begin);
+            // Moved for little, it would be moved again soon.
+            if self.end > self.buffer.len() / 2 {
+                self.buffer.resize(self.buffer.len() * 2, 0);
+            }
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// So much has been read. Gives that.
+    fn add(&mut self, len: usize) -> usize {
+        self.end += len;
+        len
+    }
+
+    fn remove(&mut self, len: usize) {
+        self.begin += len;
+    }
+}
+
+impl Session {
+    fn new(stream: TcpStream, shard: Rc<Shard>, house: Arc<House>) -> Self {
+        house.clients.fetch_add(1, Relaxed);
+        let id = 1 + house.last_id.fetch_add(1, Relaxed);
+        let batch = Batch::new(shard.count());
+        let (name, output, channels) = Default::default();
+        let stream = Rc::new(stream);
+        Self { shard, house, id, stream, name, output, batch, channels, outbox: None, is_closing: false }
+    }
+
+    /// Does a command, or begins it. A checkpoint for some.
+    fn take(&mut self, words: Words<'_>) -> io::Result<()> {
+        let Some(name) = words.get(0) else { return Ok(()) };
+        let Some(command) = Command::find(name) else { return self.take_own(name, words) };
+        if self.may_only_listen() {
+            self.refuse_to_listener(name);
+        } else {
+            self.shard.call(command, words, &mut self.output, &mut self.batch);
+        }
+        Ok(())
+    }
+
+    /// Whether a client that has subscribed could not tell an answer from a message.
+    fn may_only_listen(&self) -> bool {
+        !self.channels.is_empty() && self.output.protocol == Protocol::Resp2
+    }
+
+    fn refuse_to_listener(&mut self, name: &[u8]) {
+        let name = name.escape_ascii();
+        self.output.error(format_args!(
+            "ERR Can't execute '{name}': only SUBSCRIBE / UNSUBSCRIBE / PING / QUIT are allowed in this context"
+        ));
+    }
+
+    /// Writes the answers, also those that others still have to give. A checkpoint.
+    fn flush(&mut self) -> io::Result<()> {
+        self.shard.fill(&mut self.output, &mut self.batch)?;
+        if self.output.bytes.is_empty() {
+            return Ok(());
+        }
+        match &self.outbox {
+            None => (&*self.stream).write_all(&self.output.bytes)?,
+            Some(outbox) => outbox.write(|| std::mem::take(&mut self.output.bytes))?,
+        }
+        if self.output.bytes.capacity() > 2 * MOST_OUTPUT {
+            self.output.bytes = Vec::new();
+        }
+        self.output.bytes.clear();
+        Ok(())
+    }
+
+    /// Closes a connection whose client may be sending still: if something is left unread, closing would reset it, and the
+    /// client might not see the answer.
+    fn linger(&self) -> io::Result<()> {
+        match &self.outbox {
+            // It shuts the connection down when it has written all.
+            Some(outbox) => outbox.close(),
+            None => self.stream.shutdown(Shutdown::Write)?,
+        }
+        let end = Instant::now() + Duration::from_secs(1);
+        self.stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        while Instant::now() < end && (&*self.stream).read(&mut [0; 1024])? > 0 {}
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.house.clients.fetch_sub(1, Relaxed);
+        let mut data = self.shard.data.borrow_mut();
+        self.channels.iter().for_each(|channel| data.channels.unsubscribe(channel, self.id));
+        if let Some(outbox) = &self.outbox {
+            outbox.close();
+        }
+    }
+}
+
+// --- commands on connections and on the server ---
+
+impl Session {
+    fn take_own(&mut self, name: &[u8], words: Words<'_>) -> io::Result<()> {
+        let is_for_listeners = [&b"SUBSCRIBE"[..], b"UNSUBSCRIBE", b"PING", b"QUIT"];
+        let upper = name.to_ascii_uppercase();
+        if self.may_only_listen() && !is_for_listeners.contains(&&*upper) {
+            self.refuse_to_listener(name);
+            return Ok(());
+        }
+        match (&*upper, words.len() - 1) {
+            (b"PING", 0 | 1) => self.ping(words.get(1)),
+            (b"ECHO", 1) => self.output.bulk(&words[1]),
+            (b"SELECT", 1) => match integer(&words[1]) {
+                Ok(0) => self.output.simple("OK"),
+                Ok(_) => self.output.error("ERR DB index is out of range"),
+                Err(error) => self.output.error(error),
+            },
+            (b"QUIT", _) => {
+                self.output.simple("OK");
+                self.is_closing = true;
+            }
+            // A browser that was told to send something here: none of what it sends was meant so.
+            (b"POST" | b"HOST:", _) => self.is_closing = true,
+            (b"HELLO", _) => self.hello(words),
+            (b"CLIENT", 1..) => self.client(words),
+            (b"COMMAND", _) => match words.get(1) {
+                Some(what) if what.eq_ignore_ascii_case(b"COUNT") => self.output.integer(Command::count() as i64),
+                // Clients ask for hints, and do without.
+                _ => self.output.array(0),
+            },
+            (b"CONFIG", 2..) if words[1].eq_ignore_ascii_case(b"GET") => self.config(words),
+            (b"INFO", _) => self.info()?,
+            (b"SAVE", 0) => self.save()?,
+            (b"BGSAVE", 0 | 1) => self.save_in_background()?,
+            (b"LASTSAVE", 0) => self.output.integer(self.house.disk.last_save() as i64),
+            (b"SUBSCRIBE", 1..) => self.subscribe(words)?,
+            (b"UNSUBSCRIBE", _) => self.unsubscribe(words),
+            (
+                b"PING" | b"ECHO" | b"SELECT" | b"CLIENT" | b"CONFIG" | b"SAVE" | b"BGSAVE" | b"LASTSAVE"
+                | b"SUBSCRIBE",
+                _,
+            ) => {
+                let name = name.to_ascii_lowercase();
+                let name = name.escape_ascii();
+                self.output.error(format_args!("ERR wrong number of arguments for '{name}' command"));
+            }
+            _ => {
+                let name = name[..name.len().min(128)].escape_ascii();
+                self.output.error(format_args!("ERR unknown command '{name}'"));
+            }
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self, message: Option<&[u8]>) {
+        if self.may_only_listen() {
+            self.output.array(2);
+            self.output.bulk(b"pong");
+            self.output.bulk(message.unwrap_or_default());
+        } else {
+            match message {
+                Some(message) => self.output.bulk(message),
+                None => self.output.simple("PONG"),
+            }
+        }
+    }
+
+    fn hello(&mut self, words: Words<'_>) {
+        let protocol = match words.get(1) {
+            None => self.output.protocol,
+            Some(b"2") => Protocol::Resp2,
+            Some(b"3") => Protocol::Resp3,
+            Some(_) => return self.output.error("NOPROTO unsupported protocol version"),
+        };
+        match (words.len(), words.get(2)) {
+            (0..=2, _) => {}
+            (4, Some(option)) if option.eq_ignore_ascii_case(b"SETNAME") => self.name = words[3].to_vec(),
+            _ => return self.output.error("ERR Syntax error in HELLO option"),
+        }
+        self.output.protocol = protocol;
+        if let Some(outbox) = &self.outbox {
+            outbox.set_protocol(protocol);
+        }
+        let out = &mut self.output;
+        out.map(7);
+        for (name, text) in [("server", "redis"), ("version", VERSION), ("mode", "standalone"), ("role", "master")] {
+            out.bulk(name.as_bytes());
+            out.bulk(text.as_bytes());
+        }
+        out.bulk(b"proto");
+        out.integer(if protocol == Protocol::Resp2 { 2 } else { 3 });
+        out.bulk(b"id");
+        out.integer(self.id as i64);
+        out.bulk(b"modules");
+        out.array(0);
+    }
+
+    fn client(&mut self, words: Words<'_>) {
+        match (&*words[1].to_ascii_uppercase(), words.len() - 2) {
+            (b"SETNAME", 1) => {
+                self.name = words[2].to_vec();
+                self.output.simple("OK");
+            }
+            (b"GETNAME", 0) => self.output.bulk(&self.name),
+            (b"ID", 0) => self.output.integer(self.id as i64),
+            // What library it is nobody asks here.
+            (b"SETINFO", 2) => self.output.simple("OK"),
+            _ => self.output.error("ERR unknown subcommand or wrong number of arguments for 'client'"),
+        }
+    }
+
+    /// What is asked for and known. Benchmarks ask how much is saved of what they do.
+    fn config(&mut self, words: Words<'_>) {
+        let most_bulk = MOST_BULK.to_string();
+        let known = [("save", ""), ("appendonly", "no"), ("databases", "1"), ("proto-max-bulk-len", &most_bulk)];
+        let is_asked = |name: &str| words.iter().skip(2).any(|asked| asked.eq_ignore_ascii_case(name.as_bytes()));
+        let found: Vec<_> = known.into_iter().filter(|(name, _)| is_asked(name)).collect();
+        self.output.map(found.len());
+        for (name, value) in found {
+            self.output.bulk(name.as_bytes());
+            self.output.bulk(value.as_bytes());
+        }
+    }
+
+    fn info(&mut self) -> io::Result<()> {
+        let keys = self.ask_for_number(b"*1\r\n$6\r\nDBSIZE\r\n")?;
+        let (process, workers) = (std::process::id(), self.shard.count());
+        let (clients, saved) = (self.house.clients.load(Relaxed), self.house.disk.last_save());
+        let text = format!(
+            "# Server\r\nredis_version:{VERSION}\r\nserver_name:kettle-kv\r\nprocess_id:{process}\r\nworkers:{workers}\r\n\r\n\
+             # Clients\r\nconnected_clients:{clients}\r\n\r\n# Persistence\r\nrdb_last_save_time:{saved}\r\n\r\n\
+             # Keyspace\r\ndb0:keys={keys}\r\n"
+        );
+        self.output.bulk(text.as_bytes());
+        Ok(())
+    }
+
+    /// Does a command whose answer is a number, and gives that. A checkpoint, if there are several shards.
+    fn ask_for_number(&mut self, command: &[u8]) -> io::Result<i64> {
+        self.flush()?;
+        let mut parser = Parser::default();
+        if let Ok(Some(_)) = parser.parse(command) {
+            self.take(parser.words(command))?;
+        }
+        self.shard.fill(&mut self.output, &mut self.batch)?;
+        let answer = std::mem::take(&mut self.output.bytes);
+        let digits = answer.get(1..answer.len().saturating_sub(2)).unwrap_or_default();
+        Ok(integer(digits).unwrap_or(0))
+    }
+
+    // --- saving ---
+
+    fn save(&mut self) -> io::Result<()> {
+        self.flush()?;
+        let Some(saving) = self.begin_saving() else { return Ok(()) };
+        let sections = self.shard.sections(&mut self.batch)?;
+        // (The thread that writes is no task: the loop goes on.)
+        match saving.write(sections).recv() {
+            Ok(Ok(())) => self.output.simple("OK"),
+            Ok(Err(error)) => self.output.error(format_args!("ERR save: {error}")),
+            Err(_) => self.output.error("ERR save: the thread that writes has ended"),
+        }
+        Ok(())
+    }
+
+    /// Takes the turn, or says why there is none.
+    fn begin_saving(&mut self) -> Option<Saving> {
+        Disk::begin_saving(&self.house.disk).map_err(|refused| self.output.error(refused)).ok()
+    }
+
+    fn save_in_background(&mut self) -> io::Result<()> {
+        self.flush()?;
+        let Some(saving) = self.begin_saving() else { return Ok(()) };
+        let sections = self.shard.sections(&mut self.batch)?;
+        // Nobody waits for it: what goes wrong is told on the server's side.
+        drop(saving.write(sections));
+        self.output.simple("Background saving started");
+        Ok(())
+    }
+
+    // --- channels ---
+
+    fn subscribe(&mut self, words: Words<'_>) -> io::Result<()> {
+        // The answers up to here do not wait for others, so that the last one comes before the first message.
+        self.flush()?;
+        let protocol = self.output.protocol;
+        let outbox = self.outbox.get_or_insert_with(|| Outbox::start(Rc::clone(&self.stream), protocol));
+        outbox.write(|| {
+            let mut data = self.shard.data.borrow_mut();
+            for channel in words.iter().skip(1) {
+                data.channels.subscribe(channel, self.id, outbox);
+                self.channels.insert(channel.into());
+                tell(&mut self.output, b"subscribe", Some(channel), self.channels.len());
+            }
+            std::mem::take(&mut self.output.bytes)
+        })
+    }
+
+    fn unsubscribe(&mut self, words: Words<'_>) {
+        let named: Vec<Bytes> = words.iter().skip(1).map(Bytes::from).collect();
+        let all = if words.len() > 1 { named } else { self.channels.iter().cloned().collect() };
+        for channel in &all {
+            self.shard.data.borrow_mut().channels.unsubscribe(channel, self.id);
+            self.channels.remove(channel);
+            tell(&mut self.output, b"unsubscribe", Some(channel), self.channels.len());
+        }
+        if all.is_empty() {
+            tell(&mut self.output, b"unsubscribe", None, 0);
+        }
+    }
+}
+
+/// Says what a client has subscribed to, or no more, and how many channels that makes.
+fn tell(out: &mut Output, what: &[u8], channel: Option<&[u8]>, count: usize) {
+    out.push(3);
+    out.bulk(what);
+    match channel {
+        Some(channel) => out.bulk(channel),
+        None => out.null(),
+    }
+    out.integer(count as i64);
+}
