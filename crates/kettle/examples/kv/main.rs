@@ -12,6 +12,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `bytes.rs` | keys and values, the short ones without an allocation |
+//! | `input.rs` | what a connection is read into |
 //! | `resp.rs` | the protocol |
 //! | `glob.rs` | patterns of `KEYS` |
 //! | `store.rs` | the keys of a worker, and when they expire |
@@ -25,6 +26,7 @@
 //! | `server.rs` | the workers |
 
 mod bytes;
+mod input;
 mod resp;
 mod glob;
 mod store;

@@ -3,6 +3,7 @@
 use super::bytes::Bytes;
 use super::command::{Command, integer};
 use super::disk::{Disk, Saving};
+use super::input::Input;
 use super::parcel::Batch;
 use super::pubsub::Outbox;
 use super::resp::{MOST_BULK, Output, Parser, Protocol, Words};
@@ -14,10 +15,6 @@ use std::io::{self, Read, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-
-/// How large a connection's buffer is at first, and at most if nothing large comes, in bytes.
-const FIRST_BUFFER: usize = 4 * 1024;
-const MOST_BUFFER: usize = 64 * 1024;
 
 /// How many bytes of answers are collected before they are written.
 const MOST_OUTPUT: usize = 64 * 1024;
@@ -85,48 +82,6 @@ pub(crate) fn converse(stream: TcpStream, shard: Rc<Shard>, house: Arc<House>) -
         session.flush()?;
     }
     session.linger()
-}
-
-/// What was read and is not dealt with.
-#[derive(Default)]
-struct Input {
-    buffer: Vec<u8>,
-    begin: usize,
-    end: usize,
-}
-
-impl Input {
-    fn bytes(&self) -> &[u8] {
-        &self.buffer[self.begin..self.end]
-    }
-
-    /// Where more can be read to; never nothing.
-    fn room(&mut self) -> &mut [u8] {
-        if self.begin == self.end {
-            (self.begin, self.end) = (0, 0);
-            if self.buffer.len() > MOST_BUFFER || self.buffer.is_empty() {
-                self.buffer = vec![0; FIRST_BUFFER];
-            }
-        } else if self.end == self.buffer.len() {
-            self.buffer.copy_within(self.begin..self.end, 0);
-            (self.begin, self.end) = (0, self.end - self.begin);
-            // Moved for little, it would be moved again soon.
-            if self.end > self.buffer.len() / 2 {
-                self.buffer.resize(self.buffer.len() * 2, 0);
-            }
-        }
-        &mut self.buffer[self.end..]
-    }
-
-    /// So much has been read. Gives that.
-    fn add(&mut self, len: usize) -> usize {
-        self.end += len;
-        len
-    }
-
-    fn remove(&mut self, len: usize) {
-        self.begin += len;
-    }
 }
 
 impl Session {

@@ -18,7 +18,8 @@ fn is_there(program: &str, args: &[&str]) -> bool {
     let is_there = output.is_ok_and(|output| output.status.success());
     if !is_there {
         // Past the test's own capture: nobody would read it there.
-        writeln!(std::io::stderr(), "SKIPPED: `{program} {}` can't be run here", args.join(" ")).unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "SKIPPED: `{program} {}` can't be run here", args.join(" ")).unwrap();
     }
     is_there
 }

@@ -9,13 +9,21 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
-        Self { stream: BufReader::new(TcpStream::connect(addr).unwrap()) }
+        Self::try_connect(addr).unwrap()
+    }
+
+    pub(crate) fn try_connect(addr: SocketAddr) -> io::Result<Self> {
+        Ok(Self { stream: BufReader::new(TcpStream::connect(addr)?) })
     }
 
     /// Sends lines, each a command.
     pub(crate) fn send(&mut self, commands: &[String]) {
+        self.try_send(commands).unwrap();
+    }
+
+    pub(crate) fn try_send(&mut self, commands: &[String]) -> io::Result<()> {
         let lines: String = commands.iter().map(|command| format!("{command}\r\n")).collect();
-        self.stream.get_mut().write_all(lines.as_bytes()).unwrap();
+        self.stream.get_mut().write_all(lines.as_bytes())
     }
 
     /// The next answer, in one line.

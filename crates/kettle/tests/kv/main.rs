@@ -5,6 +5,8 @@
 
 #[path = "../../examples/kv/bytes.rs"]
 mod bytes;
+#[path = "../../examples/kv/input.rs"]
+mod input;
 #[path = "../../examples/kv/resp.rs"]
 mod resp;
 #[path = "../../examples/kv/glob.rs"]

@@ -1,5 +1,6 @@
 //! The protocol: what is a command however it comes in pieces, what is refused, how answers are written.
 
+use crate::input::Input;
 use crate::random::Random;
 use crate::resp::{Malformed, Output, Parser, Protocol, write_command};
 
@@ -117,4 +118,36 @@ fn answers_have_the_form_of_the_version_that_was_asked_for() {
         "+OK\r\n-ERR tea\r\n:0\r\n:-1\r\n:10\r\n:9223372036854775807\r\n:-9223372036854775808\r\n$4\r\na\r\nb\r\n";
     assert_eq!(written(Protocol::Resp2), format!("{both}$-1\r\n*2\r\n*4\r\n*3\r\n"));
     assert_eq!(written(Protocol::Resp3), format!("{both}_\r\n*2\r\n%2\r\n>3\r\n"));
+}
+
+/// The byte that comes at this place.
+fn byte_at(place: usize) -> u8 {
+    (place ^ place >> 8) as u8
+}
+
+/// However it is read and dealt with: nothing is lost, there is always room, and not much more than there is need of.
+#[test]
+fn what_is_read_lies_in_one_piece_until_it_is_dealt_with() {
+    for seed in 0..20 {
+        let mut random = Random::new(seed);
+        let mut input = Input::default();
+        let (mut come, mut gone, mut most) = (0_usize, 0_usize, 0);
+        for _ in 0..60 {
+            let room = input.room();
+            assert!(!room.is_empty(), "seed {seed}");
+            let len = if random.below(2) == 0 { room.len() } else { 1 + random.below(room.len()) };
+            room[..len].iter_mut().for_each(|byte| {
+                *byte = byte_at(come);
+                come += 1;
+            });
+            assert_eq!(input.add(len), len);
+            let kept = come - gone;
+            most = most.max(kept);
+            assert!(input.bytes().iter().copied().eq((gone..come).map(byte_at)), "seed {seed}");
+            let done = if random.below(3) == 0 { kept } else { random.below(kept + 1) };
+            input.remove(done);
+            gone += done;
+            assert!(input.room().len() <= (4 * most).max(64 * 1024), "seed {seed}");
+        }
+    }
 }

@@ -176,3 +176,47 @@ fn a_subscriber_that_goes_is_forgotten_and_one_that_does_not_read_is_shut_out() 
         assert!(heard > MOST_QUEUED / 60_000 - 1, "shut out after {heard}");
     });
 }
+
+#[test]
+fn what_is_acknowledged_is_there_although_connections_break() {
+    for seed in 0..30 {
+        for shards in [1, 3] {
+            let simulation = Simulation::new(seed).reset_once_in(60).short_once_in(3);
+            let run = simulation.run(|| {
+                let addr = serve(shards);
+                // How often a client has asked, and has had an answer. Four at a time, and the first connection is the last.
+                let count = move |key: usize| {
+                    let (mut asked, mut answered) = (0, 0);
+                    let Ok(mut client) = Client::try_connect(addr) else { return (asked, answered) };
+                    for _ in 0..25 {
+                        asked += 4;
+                        if client.try_send(&[0; 4].map(|_| format!("INCR sum{key}"))).is_err() {
+                            break;
+                        }
+                        let heard = (0..4).take_while(|_| client.try_answer().is_ok()).count();
+                        answered += heard;
+                        if heard < 4 {
+                            break;
+                        }
+                    }
+                    (asked, answered)
+                };
+                let clients: Vec<_> = (0..4).map(|key| thread::spawn(move || count(key))).collect();
+                for (key, client) in clients.into_iter().enumerate() {
+                    let (asked, answered) = client.join().unwrap();
+                    let sum = loop {
+                        let command = [format!("INCRBY sum{key} 0")];
+                        let Ok(mut client) = Client::try_connect(addr) else { continue };
+                        if client.try_send(&command).is_ok()
+                            && let Ok(answer) = client.try_answer()
+                        {
+                            break answer[1..].parse::<usize>().unwrap();
+                        }
+                    };
+                    assert!((answered..=asked).contains(&sum), "{answered} answered, {asked} asked, {sum} done");
+                }
+            });
+            run.unwrap_or_else(|failure| panic!("{failure}"));
+        }
+    }
+}
