@@ -9,6 +9,9 @@
 //! done, all of it together, and waits. A command with keys of several workers is as many commands, one for each key, at no
 //! one moment together.
 //!
+//! Values are strings; there are no transactions, no passwords and no replicas. What is in memory goes to disk when a client
+//! says `SAVE` or `BGSAVE`, and is there again after the next start.
+//!
 //! | file | owns |
 //! |---|---|
 //! | `bytes.rs` | keys and values, the short ones without an allocation |
