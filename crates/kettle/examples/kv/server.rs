@@ -9,7 +9,7 @@ use kettle::time::Duration;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long a worker waits for descriptors when there are none left.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -37,8 +37,7 @@ impl Server {
         let house = self.house;
         let clone = |seat| Ok((seat, listener.try_clone()?));
         let workers = self.seats.into_iter().map(clone).collect::<io::Result<Vec<_>>>()?;
-        on_each_worker(workers, |(seat, listener)| work(seat, &listener, &house));
-        Ok(())
+        on_each_worker(workers, |(seat, listener)| work(seat, &listener, &house))
     }
 
     /// Serves by tasks of the event loop that runs here, all workers'. Ends at once; the tasks don't.
@@ -51,18 +50,15 @@ impl Server {
     }
 }
 
-/// Calls a function with each of these, in an event loop and on a thread of its own. One of the threads is this one.
-fn on_each_worker<T: Send>(seats: Vec<T>, work: impl Fn(T) + Sync) {
-    std::thread::scope(|scope| {
-        let mut seats = seats.into_iter();
-        let own = seats.next();
-        for (seat, work) in seats.zip(std::iter::repeat(&work)) {
-            scope.spawn(move || kettle::run(|| work(seat)));
-        }
-        if let Some(seat) = own {
-            kettle::run(|| work(seat));
-        }
-    });
+/// Calls a function with each of these, on a worker of its own.
+fn on_each_worker<T: Send>(seats: Vec<T>, work: impl Fn(T) + Sync) -> io::Result<()> {
+    // Each is taken out once.
+    let seats: Vec<_> = seats.into_iter().map(|seat| Mutex::new(Some(seat))).collect();
+    kettle::workers(seats.len()).run(|worker| {
+        let seat = seats[worker.index()].lock().unwrap_or_else(PoisonError::into_inner).take();
+        seat.map(&work)
+    })?;
+    Ok(())
 }
 
 /// What a worker does. Never ends.
