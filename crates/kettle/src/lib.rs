@@ -19,9 +19,11 @@ pub mod sync;
 pub mod task;
 pub mod thread;
 pub mod time;
+pub mod processes;
 
 pub use kettle_rt::testing;
 pub use kettle_rt::workers::{self, workers};
+pub use processes::processes;
 
 pub use kettle_fiber as fiber;
 pub use kettle_fiber::{Coroutine, Scoped, coroutine, scoped, try_coroutine};

@@ -68,6 +68,12 @@ impl TcpListener {
         Ok(TcpListener { socket })
     }
 
+    /// One that others accept from as well, each with a descriptor of the same listener. Its mode is theirs, too, so it is no word of
+    /// how this one is to wait: it waits.
+    pub(crate) fn inherited(listener: net::TcpListener) -> Self {
+        Self { socket: Socket::new(listener) }
+    }
+
     /// The address that it listens at: [`std::net::TcpListener::local_addr`].
     ///
     /// # Errors

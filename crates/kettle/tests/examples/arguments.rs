@@ -4,7 +4,7 @@ use crate::server::command;
 use std::net::TcpListener;
 use std::process::Output;
 
-const NAMES: [&str; 5] = ["echo", "http_plaintext", "chat", "proxy", "kv"];
+const NAMES: [&str; 6] = ["echo", "http_plaintext", "chat", "proxy", "kv", "processes"];
 
 fn run(name: &str, args: &[&str]) -> Output {
     command(name).args(args).output().unwrap()

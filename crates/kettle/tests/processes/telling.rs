@@ -1,0 +1,108 @@
+//! What a supervisor tells: on SIGUSR1, and at its socket.
+
+use crate::service::{Service, command, kill, pid_in, wait_for_end};
+use crate::services::{COUNT, WORD};
+use kettle::processes::status_at;
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+/// A path that is this test's own.
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("kettle-{}-{name}", std::process::id()))
+}
+
+fn tells(path: &Path) -> Service {
+    Service::start_with("tells", 2, path.to_str().unwrap())
+}
+
+#[test]
+fn a_signal_has_the_status_said() {
+    let mut service = Service::start_with("answers", 2, "");
+    let (pids, _) = service.serving(2);
+    kill(service.pid(), libc::SIGUSR1);
+    let line = service.hear(&["[supervisor ", "ready, 0 reloads"]);
+    for pid in pids {
+        assert!(line.contains(&format!("pid {pid} ")), "{line}");
+    }
+    service.assert_ends();
+}
+
+#[test]
+fn the_status_is_told_at_a_socket_which_goes_at_the_end() {
+    let path = path("told");
+    let mut service = tells(&path);
+    let (pids, _) = service.serving(2);
+    let status = status_at(&path).unwrap();
+    assert!(status.contains("healthy: ") && status.ends_with('\n'), "{status}");
+    assert!(pids.iter().all(|pid| status.contains(&format!("pid {pid} "))), "{status}");
+    kill(pids[0], libc::SIGKILL);
+    service.serving(1);
+    let status = status_at(&path).unwrap();
+    assert!(status.contains(", 1 restarts"), "{status}");
+    service.assert_ends();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_socket_that_was_left_behind_is_replaced() {
+    let path = path("stale");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let mut service = tells(&path);
+    service.serving(2);
+    assert!(status_at(&path).is_ok());
+    service.assert_ends();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_socket_at_which_somebody_listens_is_left_to_them() {
+    let path = path("taken");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut service = tells(&path);
+    assert_eq!(service.end().code(), Some(6));
+    let text = format!("tell the status at {}", path.display());
+    assert!(service.said.iter().any(|line| line.contains(&text)), "{:#?}", service.said);
+    assert!(service.pids().is_empty(), "no worker was started");
+    drop(listener);
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let path = path("file");
+    fs::write(&path, "tea").unwrap();
+    let mut service = tells(&path);
+    assert_eq!(service.end().code(), Some(6));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "tea");
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn output_that_nobody_reads_keeps_nobody_from_being_looked_after() {
+    let path = path("shouts");
+    let mut command = command("shouts");
+    command.env(COUNT, "1").env(WORD, &path);
+    let (mut service, unread) = Service::run_unheard(&mut command);
+    // It is full when half of its bytes are there, for writes that don't fit into what is left of a page begin another one.
+    while rustix::io::ioctl_fionread(&unread).unwrap() < 8 * 4096 {
+        std::thread::yield_now();
+    }
+    let status = |words: &[&str]| loop {
+        match status_at(&path) {
+            Ok(status) if words.iter().all(|word| status.contains(word)) => return status,
+            // It has not begun, or has not come so far.
+            _ => std::thread::yield_now(),
+        }
+    };
+    let pid = pid_in(&status(&["1 ready"]));
+    kill(pid, libc::SIGKILL);
+    let other = pid_in(&status(&["1 ready", "1 restarts"]));
+    assert_ne!(pid, other);
+    service.terminate();
+    wait_for_end(other);
+    // What the program itself says at its end, it would wait to say.
+    service.hear_from(unread);
+    assert!(service.end().success());
+}
