@@ -246,9 +246,9 @@ impl Crew {
             return;
         }
         // The first one comes back at once, the second one after a delay, which doubles.
-        let delay = match u32::try_from(deaths - 2) {
-            Ok(doublings) => self.rules.first_delay.saturating_mul(1 << doublings.min(30)).min(self.rules.most_delay),
-            Err(_) => Duration::ZERO,
+        let delay = match deaths.checked_sub(2) {
+            Some(doublings) => self.rules.first_delay.saturating_mul(1 << doublings.min(30)).min(self.rules.most_delay),
+            None => Duration::ZERO,
         };
         slot.waits = Some((now, now + delay));
         self.tick(now);
