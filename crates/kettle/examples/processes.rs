@@ -16,6 +16,9 @@ const USAGE: &str = "usage: processes [--addr HOST:PORT] [--workers N] [--status
 /// What is read at once.
 const BUFFER: usize = 4 * 1024;
 
+/// How long a worker that is to end waits for the first word of a connection that it has accepted.
+const FIRST_WORD: Duration = Duration::from_secs(1);
+
 /// How long a worker waits for descriptors when there are none left.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -100,15 +103,26 @@ fn serve(worker: &Worker<String, ()>) -> io::Result<()> {
     Ok(())
 }
 
-/// Until the client ends it; or until the worker is to end, and the client wants nothing at the moment.
+/// Until the client ends it; or until the worker is to end, and the client wants nothing at the moment. Who has just come may be
+/// about to say it.
 fn converse(worker: &Worker<String, ()>, mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = [0; BUFFER];
-    while let Some(read) = worker.unless_draining(|| stream.read(&mut buffer)) {
-        match read? {
-            0 => break,
-            len => stream.write_all(&buffer[..len])?,
+    let mut is_new = true;
+    loop {
+        let len = match worker.unless_draining(|| stream.read(&mut buffer)) {
+            Some(read) => read?,
+            None if is_new => {
+                stream.set_read_timeout(Some(FIRST_WORD))?;
+                stream.read(&mut buffer)?
+            }
+            None => break,
+        };
+        if len == 0 {
+            break;
         }
+        stream.write_all(&buffer[..len])?;
+        is_new = false;
     }
     Ok(())
 }
