@@ -62,6 +62,34 @@ fn a_server_that_is_not_there_closes_the_client() {
 }
 
 #[test]
+fn several_servers_take_turns() {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let addrs = listeners.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
+    let proxy = Server::start("proxy", &["--to", &addrs[0], "--to", &addrs[1], "--to", &addrs[2]]);
+    for _ in 0..2 {
+        for listener in &listeners {
+            let _client = proxy.connect();
+            listener.accept().unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_turn_of_a_server_that_is_not_there_is_the_next_ones() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    listener.accept().unwrap();
+    let [gone, there] = [taken.local_addr(), listener.local_addr()].map(|addr| addr.unwrap().to_string());
+    let proxy = Server::start("proxy", &["--to", &gone, "--to", &there]);
+    for _ in 0..4 {
+        let mut client = proxy.connect();
+        let (server, _) = listener.accept().unwrap();
+        (&server).write_all(b"t").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+    }
+}
+
+#[test]
 fn a_reset_ends_both_sides_and_no_other_connection() {
     let echo = Server::start("echo", &[]);
     let proxy = in_front_of(&echo.addr.to_string());
