@@ -69,3 +69,8 @@ pub fn run<T>(f: impl FnOnce() -> T) -> T {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+// And that of the paper about scaling.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SCALING.md")]
+struct Scaling;
