@@ -1,7 +1,7 @@
 //! The tour: the tutorial's ladder, a step at a time, with the code that runs, what it prints, and what Python prints.
 //!
 //! Modules, bottom-up: [`text`] is words in two languages, [`layout`] breaks them into lines, [`screen`] writes them,
-//! [`listing`] cuts code out of the compiled source, [`python`] runs the twins, [`tour`] walks through [`chapters`].
+//! [`listing`] cuts code out of the compiled source, [`python`] runs the twins, [`again`] this program itself, [`tour`] walks through [`chapters`].
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod layout;
 mod screen;
 mod listing;
 mod python;
+mod again;
 mod tour;
 mod chapters;
 mod args;
@@ -22,6 +23,15 @@ use std::process::ExitCode;
 use tour::{Tour, Verdict};
 
 fn main() -> ExitCode {
+    if again::is_again() {
+        return match chapters::cores::tea_house() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(message) => {

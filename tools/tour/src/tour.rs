@@ -288,7 +288,7 @@ const NO_MEASURE: Text = Text {
     en: "(no python3 on this machine to measure beside it)",
     zh: "（本机没有 python3，无法同场测量）",
 };
-const END: Text = Text { en: "The end, for now", zh: "暂告一段落" };
+const END: Text = Text { en: "The end", zh: "到此为止" };
 const ALL_AGREE: Text = Text {
     en: "✓ every listing prints what Python prints, or what was stored where it stands alone",
     zh: "✓ 每段代码的输出都与 Python 一致；单独列出的代码，输出与事先保存的一致",
@@ -296,10 +296,9 @@ const ALL_AGREE: Text = Text {
 const SOME_DIFFER: Text =
     Text { en: "✗ these print something else: {}", zh: "✗ 以下各步的输出不一致：{}" };
 const FAREWELL: Text = Text {
-    en: "The ladder has one more step: processes, and workers on every core. Its chapter joins the tour when they are
-         there. README.md says how to use in your own program what you have seen.",
-    zh: "台阶还剩最后一级：多进程，以及占满每个 CPU 核心的 worker，完成之后会加入导览。想在自己的程序里使用刚才看到的这些，请看
-         README.zh-CN.md。",
+    en: "That was the whole ladder: from a function that can pause to workers on every core. README.md says how to use in
+         your own program what you have seen.",
+    zh: "台阶到这里就走完了：从可以暂停的函数，到占满每个核心的 worker。想在自己的程序里使用刚才看到的这些，请看 README.zh-CN.md。",
 };
 
 #[cfg(test)]

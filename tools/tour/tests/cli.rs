@@ -54,6 +54,13 @@ fn the_seed_that_it_prints_repeats_the_failure() {
 }
 
 #[test]
+fn the_step_of_processes_runs_this_program_again() {
+    let output = tour(&["--step", "in_processes"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("[supervisor] worker 0 died: exit status: 1\n"));
+}
+
+#[test]
 fn no_colours_outside_a_terminal() {
     let output = tour(&["--step", "lazy_range"]);
     assert!(!text(&output.stdout).contains('\x1b'));

@@ -11,10 +11,11 @@ mod waiting;
 mod callbacks;
 mod structured;
 mod seeds;
+pub(crate) mod cores;
 
 use crate::tour::Chapter;
 
-/// The ladder, lowest step first. The chapter on workers follows at its end.
+/// The ladder, lowest step first.
 pub(crate) const CHAPTERS: &[Chapter] = &[
     coroutine::CHAPTER,
     generators::CHAPTER,
@@ -27,4 +28,5 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
     callbacks::CHAPTER,
     structured::CHAPTER,
     seeds::CHAPTER,
+    cores::CHAPTER,
 ];
