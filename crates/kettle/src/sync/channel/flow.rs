@@ -135,7 +135,7 @@ impl<T> Flow<T> {
         let node = Node::new(&waiter, &slot);
         // SAFETY: 1. this returns when `leave` has said that nobody has it any more; nothing panics before that. 2. Nor is the
         // slot touched before. 3. It is this state's.
-        let begun = self.state.with(|state| unsafe { state.enter_sender(value, &node, &slot, &self.held) });
+        let begun = self.state.with(|state| unsafe { state.enter_sender(value, &node, &slot, &self.held, || {}) });
         match begun {
             Ok((true, claimed)) => drop(claimed),
             Ok((false, _claimed)) => return Ok(()),
@@ -433,12 +433,10 @@ impl<T> Flow<T> {
         let mut waker = Some(waker);
         let mut before = None;
         let (polled, _claimed) = self.state.with(|state| {
+            let listen = || before = waker.take().map(|waker| node.listen(waker));
             // SAFETY: passed on.
-            match unsafe { state.enter_sender(value, node, slot, &self.held) } {
-                Ok((true, claimed)) => {
-                    before = waker.take().map(|waker| node.listen(waker));
-                    (Poll::Pending, claimed)
-                }
+            match unsafe { state.enter_sender(value, node, slot, &self.held, listen) } {
+                Ok((true, claimed)) => (Poll::Pending, claimed),
                 Ok((false, claimed)) => (Poll::Ready(Ok(())), claimed),
                 Err(value) => (Poll::Ready(Err(value)), None),
             }

@@ -37,7 +37,9 @@ impl<T> Seat<T> {
     }
 
     fn node(&self) -> &Node<T> {
-        self.node.get_or_init(|| Node::polled(&self.slot))
+        self.node.get_or_init(|| Node::polled(&self.slot));
+        // Asked for again: what the first call gives was borrowed to be written, and no other reference may be used beside that.
+        self.node.get().expect("invariant: it is made above")
     }
 
     /// What is in the slot.

@@ -121,7 +121,8 @@ impl<T> State<T> {
         });
     }
 
-    /// Sends a value; or puts it into the slot, and has the sender wait. Gives whether it waits, and who is to be notified.
+    /// Sends a value; or puts it into the slot, and has the sender wait, after it has called a function: then the node is others'.
+    /// Gives whether it waits, and who is to be notified.
     ///
     /// # Safety
     ///
@@ -132,6 +133,7 @@ impl<T> State<T> {
         node: &Node<T>,
         slot: &UnsafeCell<Option<T>>,
         held: &Held,
+        before_waiting: impl FnOnce(),
     ) -> Result<(bool, Option<Claimed<T>>), T> {
         loop {
             value = match self.offer(value, held) {
@@ -140,6 +142,7 @@ impl<T> State<T> {
                 Err(TrySendError::Full(value)) => value,
             };
             if self.must_wait(held) {
+                before_waiting();
                 // SAFETY: by the obligation nobody else knows the slot.
                 unsafe { *slot.get() = Some(value) };
                 // SAFETY: passed on.
