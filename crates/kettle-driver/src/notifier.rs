@@ -27,11 +27,14 @@ impl Notifier {
     /// Makes the driver's [`wait`](crate::Driver::wait) return early: the one that is sleeping, or otherwise the next.
     ///
     /// Several notifications before that are one. What this thread did before it, the driver's thread sees when `wait`
-    /// has returned. A signal handler may call it. After the driver has gone it does nothing.
-    pub fn notify(&self) {
-        if self.0.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
+    /// has returned. A signal handler may call it. After the driver has gone it does nothing. Gives whether a driver slept, and
+    /// is woken by this.
+    pub fn notify(&self) -> bool {
+        let wakes = self.0.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP;
+        if wakes {
             syscalls::signal(&self.0.eventfd);
         }
+        wakes
     }
 }
 

@@ -155,7 +155,7 @@ fn no_descriptor_is_left(kind: Kind) {
                 b.write_all(b"x").unwrap();
                 assert_eq!(l.driver.in_flight(), 2);
             }
-            _ => notifier.notify(),
+            _ => _ = notifier.notify(),
         }
         drop(l);
         drop(notifier);

@@ -11,7 +11,8 @@
 //! for a time or for a task ([`sleep`], [`timeout`], [`in_fiber`], a handle) is woken by the thread's event loop, so that has to
 //! run: [`wait()`] for it, or poll it in [`run`](crate::EventLoop::run) by an executor that does not block its thread. Where no
 //! loop runs that would wake them, they panic when they are polled. One thing nobody can see: an executor that blocks its thread
-//! (`block_on`, most of them) inside of a task blocks the loop with it, and waits for ever for what that loop would do. (What only waits for a channel needs no loop.)
+//! (`block_on`, most of them) inside of a task blocks the loop with it, and waits for ever for what that loop would do. (What
+//! only waits for a channel needs no loop.)
 //!
 //! Where a task can't be suspended, in a destructor that runs by unwinding, a wait blocks the thread: times come there, and
 //! `in_fiber` calls its function in place.

@@ -63,13 +63,13 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Leaves a message. It is dropped if the loop has gone, and with it all that could be woken.
-    pub(crate) fn put(&self, message: M) {
-        let Some(open) = self.open.enter() else { return };
+    /// Leaves a message. It is dropped if the loop has gone, and with it all that could be woken. Gives whether the loop slept.
+    pub(crate) fn put(&self, message: M) -> bool {
+        let Some(open) = self.open.enter() else { return false };
         open.messages.push(message);
         // Not stored: who takes the mark down sees the messages of all who have put it up, not only of the last one.
         self.has_mail.swap(true, Ordering::AcqRel);
-        open.notifier.notify();
+        open.notifier.notify()
     }
 
     /// Ends the loop's sleep, or prevents the next one.

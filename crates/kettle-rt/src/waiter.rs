@@ -231,8 +231,9 @@ unsafe fn send(slot: NonNull<Slot>, mailbox: *const Mailbox) {
     let mailbox = unsafe { Arc::from_raw(mailbox) };
     // SAFETY: by the obligation.
     let letter = unsafe { Slot::letter(slot) };
-    mailbox.put(Message::Deliver(letter));
-    lookout::has_woken();
+    if mailbox.put(Message::Deliver(letter)) {
+        lookout::has_woken();
+    }
 }
 
 // SAFETY: other threads do nothing with a shared one but call `notify`, which is unsafe; `wait` looks where it is.

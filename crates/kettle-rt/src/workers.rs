@@ -22,6 +22,7 @@
 //! The unsafe code of this module is notifying who waits for the threads, and promising that all tasks end before that.
 
 mod affinity;
+mod begun;
 mod unit;
 mod roots;
 mod worker;

@@ -1,27 +1,25 @@
 //! Owns how workers begin together and end together: none begins if one can't, and each waits at its end for the others, so
 //! that its tasks and those that it is given go on until the last function has returned.
 //!
-//! The unsafe code of this module is finding a task by its address, on its own thread, and notifying waiters by theirs.
+//! The unsafe code of this module is notifying waiters by their addresses.
 
+use super::begun::Begun;
 use crate::cancelled::{Cancelled, Reason};
 use crate::crew::Crew;
 use crate::event_loop;
 use crate::foreign::discard;
-use crate::header::{Header, TaskRef};
-use crate::job::Cancel;
 use crate::remote::Message;
 use crate::waiter::Waiter;
 use std::any::Any;
 use std::io;
 use std::mem;
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr::NonNull;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The first tasks of all workers.
 pub(super) struct Roots {
     crew: Arc<Crew>,
-    tasks: Box<[Arc<Root>]>,
+    tasks: Box<[Arc<Begun>]>,
     progress: Mutex<Progress>,
     begun: Condvar,
 }
@@ -47,21 +45,6 @@ struct Place(NonNull<Waiter>);
 // SAFETY: it is for notifying, which any thread may do.
 unsafe impl Send for Place {}
 
-/// A worker's first task: its header, for its own thread; null before and after.
-#[derive(Debug)]
-struct Root(AtomicPtr<()>);
-
-impl Cancel for Root {
-    fn cancel(&self, reason: Reason) {
-        let header = self.0.load(Ordering::Relaxed).cast::<Header>();
-        if let (Some(header), Some(event_loop)) = (NonNull::new(header), event_loop::current()) {
-            // SAFETY: this is its thread, and it has not ended, or this would be null.
-            let task = unsafe { TaskRef::new(header) };
-            event_loop.cancel(task, reason);
-        }
-    }
-}
-
 impl Roots {
     pub(super) fn new(crew: Arc<Crew>) -> Self {
         let count = crew.len();
@@ -73,7 +56,7 @@ impl Roots {
             panic: None,
             waiters: Vec::new(),
         };
-        let tasks = (0..count).map(|_| Arc::new(Root(AtomicPtr::new(ptr::null_mut())))).collect();
+        let tasks = (0..count).map(|_| Arc::new(Begun::new())).collect();
         Self { crew, tasks, progress: Mutex::new(progress), begun: Condvar::new() }
     }
 
@@ -108,7 +91,7 @@ impl Roots {
     /// This task is a worker's first.
     pub(super) fn begin(&self, index: usize) {
         if let Some((_, task)) = event_loop::task() {
-            self.tasks[index].0.store(task.header().as_ptr().cast(), Ordering::Relaxed);
+            self.tasks[index].begin(task);
         }
     }
 
@@ -138,7 +121,7 @@ impl Roots {
         if !self.leave(Some(&waiter)) {
             waiter.wait_for_notice();
         }
-        self.tasks[index].0.store(ptr::null_mut(), Ordering::Relaxed);
+        self.tasks[index].end();
     }
 
     /// The worker's function can't begin, though all have: the others are cancelled, and do not wait for it.

@@ -10,11 +10,12 @@
 //! The unsafe code of this module is the place of the function; forgetting how long it may live; notifying a waiter by its
 //! address; making the task.
 
+use super::begun::Begun;
 use crate::cancelled::{Cancelled, Reason};
 use crate::crew::Crew;
 use crate::event_loop;
 use crate::foreign::discard;
-use crate::header::{Header, Purpose, TaskRef, Wait};
+use crate::header::{Purpose, Wait};
 use crate::job::{Cancel, Job, Start};
 use crate::outcome::{Completed, Outcome};
 use crate::region;
@@ -26,9 +27,9 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// It is to end. Set by the handle, cleared never.
@@ -48,16 +49,7 @@ struct Known<T> {
     outcome: Outcome<thread::Result<T>>,
     /// Bits, of those above.
     stage: AtomicUsize,
-    /// The task's header, for its own thread; null before and after.
-    task: AtomicPtr<()>,
-}
-
-impl<T> Known<T> {
-    /// Whether it is the task that runs.
-    fn is_current(&self) -> bool {
-        let current = event_loop::current().and_then(|current| current.current_task());
-        current.is_some_and(|task| ptr::addr_eq(task.header().as_ptr(), self.task.load(Ordering::Relaxed)))
-    }
+    task: Begun,
 }
 
 // SAFETY: the function is taken by one thread; the result is as in `outcome`.
@@ -116,7 +108,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Start for Unit<F, T> {
         let task = unsafe { task::make(event_loop, move || running.run(), spawned_at, None) };
         // SAFETY: the task has it, and runs on this thread: later.
         let known = unsafe { &(*unit).known };
-        known.task.store(task.header().as_ptr().cast(), Ordering::Relaxed);
+        known.task.begin(task);
         let member = event_loop.member.get().expect("invariant: only workers begin jobs");
         let index = member.index;
         let is_cancelled = known.stage.fetch_or((index + 1) * BEGUN, Ordering::AcqRel) & CANCELLED != 0;
@@ -135,12 +127,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Start for Unit<F, T> {
 
 impl<F: Send, T: Send> Cancel for Unit<F, T> {
     fn cancel(&self, reason: Reason) {
-        let header = self.known.task.load(Ordering::Relaxed).cast::<Header>();
-        if let (Some(header), Some(event_loop)) = (NonNull::new(header), event_loop::current()) {
-            // SAFETY: this is its thread, and it has not ended, or this would be null.
-            let task = unsafe { TaskRef::new(header) };
-            event_loop.cancel(task, reason);
-        }
+        self.known.task.cancel(reason);
     }
 }
 
@@ -153,7 +140,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Running<F, T> {
         // SAFETY: it was the job's.
         if let Some(function) = unsafe { self.0.take_function() } {
             let result = catch_unwind(AssertUnwindSafe(function));
-            self.0.known.task.store(ptr::null_mut(), Ordering::Relaxed);
+            self.0.known.task.end();
             // SAFETY: the first time, for the function was there.
             let unwanted = unsafe { self.0.complete(result) };
             // Its destructor may wait, or panic: it is the task that does.
@@ -164,10 +151,9 @@ impl<F: FnOnce() -> T + Send, T: Send> Running<F, T> {
 
 impl<F: FnOnce() -> T + Send, T: Send> Drop for Running<F, T> {
     fn drop(&mut self) {
-        if self.0.known.task.load(Ordering::Relaxed).is_null() {
+        if !self.0.known.task.end() {
             return;
         }
-        self.0.known.task.store(ptr::null_mut(), Ordering::Relaxed);
         let payload: Box<dyn std::any::Any + Send> =
             match event_loop::current().and_then(|current| current.current_task()) {
                 Some(task) => Box::new(region::cancelled(task)),
@@ -204,7 +190,7 @@ where
     F: FnOnce() -> T + Send + 'scope,
     T: Send + 'scope,
 {
-    let known = Known { outcome: Outcome::new(), stage: AtomicUsize::new(0), task: AtomicPtr::new(ptr::null_mut()) };
+    let known = Known { outcome: Outcome::new(), stage: AtomicUsize::new(0), task: Begun::new() };
     let unit = Arc::new(Unit { known, spawned_at, function: UnsafeCell::new(Some(function)) });
     let awaited: Arc<dyn Awaited<T> + 'scope> = unit.clone();
     let start: Arc<dyn Start + 'scope> = unit;
@@ -271,7 +257,7 @@ impl<T> JoinHandle<T> {
             "join a task of a worker from where nothing can wait for it: in a future, or while unwinding"
         );
         let known = self.unit.known();
-        assert!(!known.is_current(), "join a task from itself: it would wait for its own end");
+        assert!(!known.task.is_current(), "join a task from itself: it would wait for its own end");
         wait::raise_if_cancelled();
         let waiter = Waiter::new();
         let address = (&raw const waiter).cast_mut().cast();
