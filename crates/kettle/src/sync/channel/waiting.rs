@@ -16,7 +16,8 @@
 //! ```
 //!
 //! A future that waits has a node as well, and a waker instead of a waiter. Whoever claims it takes the waker away with him, so
-//! he knows nothing of the node when he has given the lock back: a future may be dropped at any time, and waits for nobody.
+//! he knows nothing of the node when he has given the lock back: a future may be dropped at any time, and waits for nobody. One
+//! that receives is not given a value, for it might be dropped with it: it is woken, and looks again.
 //!
 //! The unsafe code of this module is reaching nodes and slots through pointers.
 
