@@ -75,23 +75,31 @@ impl<S: Wire, R: Wire> Channel<S, R> {
     ///
     /// An error, whose source is [`Cancelled`](crate::Cancelled). The message may be sent all the same, whole, with the next one.
     pub fn send(&self, message: &S) -> io::Result<()> {
-        let mut outgoing = lock(&self.outgoing);
-        let start = outgoing.len();
-        outgoing.extend([0; 4]);
-        message.write(&mut outgoing);
-        let len = outgoing.len() - start - 4;
+        // By itself: the message's own code may panic in the middle.
+        let mut frame = vec![0; 4];
+        message.write(&mut frame);
+        let len = frame.len() - 4;
         let header = u32::try_from(len).ok().filter(|_| len <= MOST);
         let Some(header) = header else {
-            outgoing.truncate(start);
             return Err(io::Error::new(
                 ErrorKind::InvalidInput,
                 format!("send a message of {len} bytes, more than {MOST}"),
             ));
         };
-        outgoing[start..start + 4].copy_from_slice(&header.to_le_bytes());
+        frame[..4].copy_from_slice(&header.to_le_bytes());
+        let mut outgoing = lock(&self.outgoing);
+        outgoing.append(&mut frame);
         while !outgoing.is_empty() {
-            let sent = self.socket.write(&outgoing)?;
-            outgoing.drain(..sent);
+            match self.socket.write(&outgoing) {
+                Ok(sent) => drop(outgoing.drain(..sent)),
+                Err(error) => {
+                    if error.kind() == ErrorKind::BrokenPipe {
+                        // Nobody will ever receive it.
+                        *outgoing = Vec::new();
+                    }
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
@@ -170,6 +178,7 @@ mod tests {
     use super::*;
     use crate::{thread, timeout};
     use std::io::Write;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::time::Duration;
 
     type Ends = (UnixStream, Channel<(), String>);
@@ -223,6 +232,35 @@ mod tests {
         drop(raw);
         assert_eq!(channel.recv().unwrap(), None);
         assert_eq!(channel.send(&()).unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn what_nobody_can_receive_any_more_is_not_kept() {
+        let (one, other) = Channel::<Vec<u8>, ()>::pair().unwrap();
+        drop(other);
+        for _ in 0..2 {
+            assert_eq!(one.send(&vec![7; 100]).unwrap_err().kind(), ErrorKind::BrokenPipe);
+        }
+        assert_eq!(lock(&one.outgoing).len(), 0);
+    }
+
+    #[test]
+    fn a_message_that_panics_while_it_is_written_is_not_sent_and_the_next_one_is() {
+        #[derive(PartialEq, Debug)]
+        struct Brittle(u8);
+        impl Wire for Brittle {
+            fn write(&self, to: &mut Vec<u8>) {
+                to.push(self.0);
+                assert!(self.0 != 0, "it breaks");
+            }
+            fn read(from: &mut &[u8]) -> Option<Self> {
+                u8::read(from).map(Self)
+            }
+        }
+        let (one, other) = Channel::<Brittle, Brittle>::pair().unwrap();
+        assert!(catch_unwind(AssertUnwindSafe(|| one.send(&Brittle(0)))).is_err());
+        one.send(&Brittle(7)).unwrap();
+        assert_eq!(other.recv().unwrap(), Some(Brittle(7)));
     }
 
     #[test]
