@@ -109,8 +109,8 @@ struct Slot {
     /// Within the window.
     deaths: VecDeque<Instant>,
     restarts: u64,
-    /// It waits, since then, until then.
-    waits: Option<(Instant, Instant)>,
+    /// It waits, since then, until then: for ever, if no clock gets there.
+    waits: Option<(Instant, Option<Instant>)>,
 }
 
 /// A process.
@@ -149,7 +149,7 @@ impl Crew {
 
     /// When [`tick`](Self::tick) has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let waits = self.slots.iter().filter_map(|slot| slot.waits.map(|(_, until)| until));
+        let waits = self.slots.iter().filter_map(|slot| slot.waits.and_then(|(_, until)| until));
         self.members.values().filter_map(|member| member.deadline).chain(waits).min()
     }
 
@@ -203,7 +203,7 @@ impl Crew {
             Version::Current => {
                 // As a rule the same signal has been sent to the supervisor, which is about to hear it.
                 let delay = self.rules.first_delay.min(self.rules.most_delay);
-                self.slots[index].waits = Some((now, now + delay));
+                self.slots[index].waits = Some((now, now.checked_add(delay)));
             }
         }
     }
@@ -250,14 +250,14 @@ impl Crew {
             Some(doublings) => self.rules.first_delay.saturating_mul(1 << doublings.min(30)).min(self.rules.most_delay),
             None => Duration::ZERO,
         };
-        slot.waits = Some((now, now + delay));
+        slot.waits = Some((now, now.checked_add(delay)));
         self.tick(now);
     }
 
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Instant) {
         for index in 0..self.slots.len() {
-            if self.slots[index].waits.is_some_and(|(_, until)| until <= now) {
+            if self.slots[index].waits.and_then(|(_, until)| until).is_some_and(|until| until <= now) {
                 self.slots[index].waits = None;
                 self.restart(index);
             }

@@ -102,6 +102,19 @@ fn the_first_death_is_answered_at_once_and_others_after_a_delay_that_doubles() {
 }
 
 #[test]
+fn who_is_to_wait_for_ever_is_not_started_again() {
+    let mut world = World::serving(2);
+    (world.crew.rules.first_delay, world.crew.rules.most_delay) = (Duration::MAX, Duration::MAX);
+    world.dies(world.ids[0]);
+    assert_eq!(world.dies(world.last()), []);
+    world.crew.leaving(world.ids[1], world.now);
+    world.act();
+    assert_eq!(world.ends(world.ids[1]), []);
+    assert_eq!(world.crew.deadline(), None);
+    assert_eq!(world.states(), [(0, State::Waiting), (1, State::Waiting)]);
+}
+
+#[test]
 fn a_crash_loop_ends_the_others_and_says_how_the_last_one_died() {
     let mut world = World::serving(2);
     let other = world.ids[0];
