@@ -260,6 +260,7 @@ pub(super) fn watch(control: UnixStream, terminate: UnixStream, drain_within: Du
         is_begun: Arc::clone(&draining.is_begun),
         sender,
         deadline: None,
+        has_heard_signal: false,
         is_alone: false,
     };
     thread::Builder::new().name("kettle-watch".to_owned()).spawn(move || watch.run())?;
@@ -274,6 +275,7 @@ struct Watch {
     sender: watch::Sender<()>,
     /// When it has to have ended. Set when draining begins.
     deadline: Option<Instant>,
+    has_heard_signal: bool,
     /// The supervisor has gone.
     is_alone: bool,
 }
@@ -298,8 +300,9 @@ impl Watch {
             }
             let [terminate, control] = fds.map(|fd| fd.revents());
             if terminate.contains(PollFlags::IN) && matches!(self.terminate.read(&mut [0]), Ok(1)) {
-                if is_draining {
-                    // The second time, or after the supervisor has asked as well: whoever insists wants it at once.
+                // (That the supervisor has asked before is no first time: who signals all processes of a service asks once.)
+                if std::mem::replace(&mut self.has_heard_signal, true) {
+                    // The second time: whoever insists wants it at once.
                     exit(128 + signal_hook::consts::SIGTERM);
                 }
                 // The supervisor hears that this is no death.
@@ -414,6 +417,19 @@ mod tests {
         supervisor.read_exact(&mut word).unwrap();
         assert_eq!(word, [LEAVING]);
         worker.draining().wait();
+    }
+
+    #[test]
+    fn a_signal_after_the_supervisor_has_asked_is_no_second_one() {
+        let (worker, mut supervisor, mut signal) = worker_with_signal();
+        supervisor.shutdown(std::net::Shutdown::Write).unwrap();
+        worker.draining().wait();
+        signal.write_all(&[0]).unwrap();
+        std::mem::forget(signal);
+        // It has heard the signal, and lives: a second one would end this process.
+        let mut word = [0];
+        supervisor.read_exact(&mut word).unwrap();
+        assert_eq!(word, [LEAVING]);
     }
 
     #[test]
