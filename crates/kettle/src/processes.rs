@@ -281,12 +281,12 @@ impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
     }
 
     fn supervise(self, passed: Vec<(String, net::TcpListener)>) -> Result<(), Error> {
-        // From here on a signal is heard.
-        let signals = Signals::new().map_err(Error::system("listen to signals"))?;
-        let listeners = listeners::listen(&self.places, passed)?;
         let mut event_loop = EventLoop::new().map_err(Error::system("make an event loop"))?;
         event_loop.run(|| {
             refuse_simulation()?;
+            // From here on a signal is heard.
+            let signals = Signals::new().map_err(Error::system("listen to signals"))?;
+            let listeners = listeners::listen(&self.places, passed)?;
             let bind = |path: PathBuf| {
                 StatusSocket::bind(&path).map_err(Error::system(format!("tell the status at {}", path.display())))
             };

@@ -3,6 +3,7 @@
 //! Each signal is a byte in a socket, from which who waits for it reads it.
 #![forbid(unsafe_code)]
 
+use super::descriptor::Descriptor;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::{flag, low_level::pipe};
 use std::io;
@@ -13,10 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What a supervisor hears.
 #[derive(Debug)]
 pub(super) struct Signals {
-    pub(super) terminate: UnixStream,
-    pub(super) interrupt: UnixStream,
-    pub(super) hang_up: UnixStream,
-    pub(super) report: UnixStream,
+    pub(super) terminate: Descriptor<UnixStream>,
+    pub(super) interrupt: Descriptor<UnixStream>,
+    pub(super) hang_up: Descriptor<UnixStream>,
+    pub(super) report: Descriptor<UnixStream>,
     is_over: Arc<AtomicBool>,
 }
 
@@ -27,7 +28,7 @@ impl Signals {
         ignore(SIGCHLD)?;
         let listen = |signal| {
             flag::register_conditional_default(signal, Arc::clone(&is_over))?;
-            listen(signal)
+            listen(signal).and_then(Descriptor::new)
         };
         let (terminate, interrupt) = (listen(SIGTERM)?, listen(SIGINT)?);
         let (hang_up, report) = (listen(SIGHUP)?, listen(SIGUSR1)?);

@@ -295,8 +295,7 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
     }
 
     /// Passes a signal on, each time that it comes. A task.
-    fn hear(&self, signal: &UnixStream, event: impl Fn() -> Event) {
-        let Ok(signal) = signal.try_clone().and_then(Descriptor::new) else { return };
+    fn hear(&self, signal: &Descriptor<UnixStream>, event: impl Fn() -> Event) {
         // What is written into it is never an end.
         while let Ok(1) = signal.read(&mut [0]) {
             self.shared.tell(event());
