@@ -260,7 +260,7 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
                 stdout.map(|pipe| scope.spawn(move || self.stdout.relay(&pipe?, prefix))),
                 stderr.map(|pipe| scope.spawn(move || self.stderr.relay(&pipe?, prefix))),
             ];
-            scope.spawn(move || self.read_control(id, process));
+            let control = scope.spawn(move || self.read_control(id, process));
             // Where nobody attends, the channel ends here.
             let talk = self.supervision.attend.as_ref().map(move |attend| {
                 scope.spawn(move || {
@@ -272,8 +272,11 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
                 })
             });
             let status = wait_for(process.pidfd.as_fd(), &mut child);
-            // Its last lines come before what is said of its end, unless nobody takes them off us.
-            let heard = || relays.into_iter().flatten().for_each(|relay| _ = relay.join());
+            // What it has said last comes before its end: that it was asked to, and its lines, unless nobody takes them off us.
+            let heard = || {
+                _ = control.join();
+                relays.into_iter().flatten().for_each(|relay| _ = relay.join());
+            };
             _ = timeout(LAST_WORDS, heard);
             self.shared.tell(Event::Exited(id, status));
             if talk.is_some_and(|talk| talk.join().is_err()) {

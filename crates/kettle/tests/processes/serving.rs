@@ -1,7 +1,7 @@
 //! What workers do: answer, print, talk with their supervisor, keep within limits.
 
 use crate::client::Client;
-use crate::service::{Service, is_alive, kill, pid_in};
+use crate::service::{Service, is_alive, kill, pid_in, wait_for_end};
 
 #[test]
 fn all_workers_answer_at_one_address() {
@@ -107,6 +107,30 @@ fn a_worker_that_is_told_to_end_by_itself_is_replaced() {
         // Its last connection goes, and so does it.
     }
     service.serving(1);
+    service.assert_ends();
+    assert!(!service.said.iter().any(|line| line.contains("died")), "{:#?}", service.said);
+}
+
+#[test]
+fn a_worker_that_is_told_to_end_and_ends_at_once_has_not_died() {
+    // Nothing that it prints holds up the news of its end.
+    let mut service = Service::start_with("prints itself", 1, "");
+    for _ in 0..10 {
+        service.hear(&["no prefix"]);
+        let pid = loop {
+            kill(service.pid(), libc::SIGUSR1);
+            let status = service.hear(&["[supervisor ", "healthy: "]);
+            if status.contains(" ready ") && !status.contains("draining") {
+                break pid_in(status.split("; ").nth(1).unwrap());
+            }
+        };
+        // The supervisor learns of both at once: what the worker has said, and its end.
+        kill(service.pid(), libc::SIGSTOP);
+        kill(pid, libc::SIGTERM);
+        wait_for_end(pid);
+        kill(service.pid(), libc::SIGCONT);
+        service.hear(&["was asked to end"]);
+    }
     service.assert_ends();
     assert!(!service.said.iter().any(|line| line.contains("died")), "{:#?}", service.said);
 }
