@@ -1,5 +1,5 @@
 //! Workers as processes: one function in several processes, under a supervisor that starts them again, ends them gracefully, and
-//! replaces them without losing a connection.
+//! replaces them while the port stays open.
 //!
 //! ```no_run
 //! use kettle::net::TcpStream;
@@ -45,6 +45,9 @@
 //! | SIGHUP | a reload: new workers, of the executable that lies at its path by now; when all of them serve, those before them end |
 //! | SIGUSR1 | a line with the [`Status`] on the standard error |
 //!
+//! A worker that is sent SIGTERM itself ends as if its supervisor had asked it to, and another one takes its place; the second
+//! SIGTERM ends it at once.
+//!
 //! The supervisor says on the standard error what it does and why. What workers print comes out line by line, with the
 //! worker's index and process before it.
 //!
@@ -53,6 +56,12 @@
 //! All workers accept from one queue, that of a socket which the supervisor holds. So a connection that waits in it is there
 //! for others when a worker dies or ends; only what a worker has accepted dies with it. A reload whose new workers do not get
 //! ready changes nothing.
+//!
+//! What a worker has accepted is its own: it ends when the function says so, or when the worker is killed because it took longer
+//! than [`drain_within`](Processes::drain_within). Above, a client ends its connection. A server that ends those of which it wants
+//! nothing more, by [`Worker::unless_draining`], should not take one that has said nothing yet for such a one: its first
+//! request may be on its way. The example `processes` waits a second for it. Nor does a client know that the next request comes
+//! too late, unless the protocol can say so before (`Connection: close`, `GOAWAY`).
 //!
 //! # Under a process manager
 //!

@@ -104,7 +104,8 @@ impl<Up, Down> Worker<Up, Down> {
     }
 
     /// Runs a function that is cancelled when the worker is to end; `None` if it has been cancelled, or was not called because that
-    /// was so already. For waits that may be without end: for the next request of a connection, say.
+    /// was so already. For waits that may be without end: for the next request of a connection, say. Not for the first one: who has
+    /// just come may be about to send it, and a reload would drop that connection.
     ///
     /// # Panics
     ///
