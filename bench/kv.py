@@ -98,8 +98,8 @@ def load(server, test, pipeline, requests):
     return precise, ticks, float(match[1])
 
 
-def start(directory):
-    servers = []
+def start(servers, directory):
+    """Adds them one by one: who can't be started leaves none of the others behind."""
     port = free_port()
     plain = ["redis-server", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", directory]
     servers.append(Server(REDIS, plain, {}, port))
@@ -108,7 +108,6 @@ def start(directory):
         port = free_port()
         command = [program, "--addr", f"127.0.0.1:{port}", "--workers", workers]
         servers.append(Server(name, command, {"KETTLE_DRIVER": driver}, port))
-    return servers
 
 
 def measure(servers, rounds, seconds):
@@ -177,8 +176,9 @@ def main():
         print(f"SKIPPED: no {', '.join(missing or ['second processor'])}")
         return
     with tempfile.TemporaryDirectory() as directory:
-        servers = start(directory)
+        servers = []
         try:
+            start(servers, directory)
             rows = measure(servers, arguments.rounds, arguments.seconds)
         finally:
             for server in servers:
