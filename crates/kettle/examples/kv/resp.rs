@@ -74,11 +74,13 @@ impl Parser {
         if self.at == 0 {
             self.places.clear();
             self.places.shrink_to(MOST_PLACES);
-            match input.first() {
-                None => return Ok(None),
-                Some(b'*') => {}
-                Some(_) => return self.parse_line(input),
-            }
+        }
+        match input.first() {
+            None => return Ok(None),
+            Some(b'*') => {}
+            Some(_) => return self.parse_line(input),
+        }
+        if self.at == 0 {
             let Some((count, at)) = parse_length(input, 1).ok_or(Malformed::WordCount)? else { return Ok(None) };
             if count > MOST_WORDS {
                 return Err(Malformed::WordCount);
@@ -115,9 +117,12 @@ impl Parser {
     /// A command as somebody types it: words with blanks between them, which may be quoted.
     fn parse_line(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
         let searched = &input[..input.len().min(MOST_LINE)];
-        let Some(end) = searched.iter().position(|byte| *byte == b'\n') else {
+        // Its end is not looked for again where it was not.
+        let Some(end) = searched.iter().skip(self.at).position(|byte| *byte == b'\n') else {
+            self.at = searched.len();
             return if searched.len() == MOST_LINE { Err(Malformed::LongLine) } else { Ok(None) };
         };
+        let end = std::mem::take(&mut self.at) + end;
         let mut at = 0;
         while at < end {
             let (start, stop) = match input[at] {
