@@ -111,12 +111,14 @@ fn converse(worker: &Worker<String, ()>, mut stream: TcpStream) -> io::Result<()
     let mut is_new = true;
     loop {
         let len = match worker.unless_draining(|| stream.read(&mut buffer)) {
-            Some(read) => read?,
-            None if is_new => {
+            Some(Ok(len)) => len,
+            Some(Err(error)) if !worker.is_draining() => return Err(error),
+            // Nothing, or the error of a read that waited when the end came.
+            _ if is_new => {
                 stream.set_read_timeout(Some(FIRST_WORD))?;
                 stream.read(&mut buffer)?
             }
-            None => break,
+            _ => break,
         };
         if len == 0 {
             break;

@@ -113,8 +113,9 @@ impl<Up, Down> Worker<Up, Down> {
     ///
     /// # Cancellation
     ///
-    /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, so what it returns then is given. A
-    /// cancellation from outside passes through.
+    /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, so what it returns then is given. So a read
+    /// that waits when the worker is to end gives `Some(Err(_))`, whose source is [`Cancelled`](crate::Cancelled); nothing was
+    /// read, and it may be done again outside of this. A cancellation from outside passes through.
     pub fn unless_draining<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         self.draining.unless_begun(f)
     }
@@ -406,6 +407,27 @@ mod tests {
             assert_eq!(ended, None);
             assert_eq!(worker.unless_draining(|| 7), None);
             assert_eq!(crate::timeout(Duration::from_millis(1), || worker.draining().wait()), Ok(()));
+        });
+    }
+
+    #[test]
+    fn a_read_that_waits_when_the_end_comes_gives_an_error_and_may_be_done_again() {
+        crate::run(|| {
+            let (worker, supervisor) = worker();
+            let client = TcpStream::connect(worker.listener().local_addr().unwrap()).unwrap();
+            let mut accepted = worker.incoming().next().unwrap().unwrap();
+            let ended = crate::thread::spawn(move || {
+                supervisor.shutdown(std::net::Shutdown::Write).unwrap();
+                supervisor
+            });
+            let mut word = [0];
+            let error = worker.unless_draining(|| accepted.read(&mut word)).unwrap().unwrap_err();
+            assert!(error.get_ref().unwrap().is::<Cancelled>());
+            assert!(worker.is_draining());
+            (&client).write_all(b"t").unwrap();
+            accepted.read_exact(&mut word).unwrap();
+            assert_eq!(word, *b"t");
+            drop(ended.join().unwrap());
         });
     }
 
