@@ -9,8 +9,6 @@ use kettle_driver::{Driver, Interest, Kind, Op, Submitted, Token, Until};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 on_both! {
     an_idle_operation_ends_cancelled
@@ -164,28 +162,12 @@ fn cancelling_in_a_race_loses_nothing(kind: Kind) {
     const ROUNDS: u32 = 3000;
     let mut l = Loop::new(kind);
     let (a, mut b) = tcp_pair();
-    let turn = Arc::new(AtomicU32::new(0));
-    let peer = turn.clone();
-    let writer = std::thread::spawn(move || {
-        for round in 1..=ROUNDS {
-            while peer.load(Ordering::Acquire) < round {
-                std::thread::yield_now();
-            }
-            b.write_all(&round.to_ne_bytes()).unwrap();
-        }
-        b
-    });
+    let (turns, writer) = takes_turns(ROUNDS, move |round| b.write_all(&round.to_ne_bytes()).unwrap());
     let (mut successes, mut expected) = (0, 1_u32);
     let mut buf = [0; 4];
     for round in 1..=ROUNDS {
         let token = l.submit(recv_all(&a, &mut buf));
-        l.wait(Until::Now);
-        turn.store(round, Ordering::Release);
-        for _ in 0..round % 64 {
-            std::hint::spin_loop();
-        }
-        l.driver.cancel(token);
-        match l.result(token) {
+        match l.cancel_in_turn(token, &turns, round) {
             CANCELLED => {}
             4 => {
                 assert_eq!(u32::from_ne_bytes(buf), expected);

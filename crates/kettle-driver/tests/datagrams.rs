@@ -7,8 +7,6 @@ use harness::{Loop, *};
 use kettle_driver::{Interest, Kind, Op, Token, Until};
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Makes a test of each function, on each driver and in a simulation; the last ones use other threads and no simulation.
 macro_rules! on_all {
@@ -396,23 +394,15 @@ fn cancelling_in_a_race_loses_no_datagram(kind: Kind) {
     const ROUNDS: u32 = 2000;
     let mut l = Loop::new(kind);
     let (one, addr) = bound(&mut l);
-    let turn = Arc::new(AtomicU32::new(0));
-    let peer = turn.clone();
-    let sender = std::thread::spawn(move || {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        for round in 1..=ROUNDS {
-            while peer.load(Ordering::Acquire) < round {
-                std::thread::yield_now();
-            }
-            assert_eq!(socket.send_to(&round.to_ne_bytes(), addr).unwrap(), 4);
-        }
-        socket.local_addr().unwrap()
-    });
-    let (mut expected, mut heard_from) = (1_u32, None);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let from = socket.local_addr().unwrap();
+    let (turns, sender) =
+        takes_turns(ROUNDS, move |round| assert_eq!(socket.send_to(&round.to_ne_bytes(), addr).unwrap(), 4));
+    let mut expected = 1_u32;
     let mut buf = [0; 16];
     let mut take = |result: i32, message: &Message, buf: &[u8; 16]| {
-        assert_eq!((result, u32::from_ne_bytes(buf[..4].try_into().unwrap())), (4, expected));
-        assert_eq!(*heard_from.get_or_insert(message.from()), message.from());
+        assert_eq!((result, message.from()), (4, from));
+        assert_eq!(u32::from_ne_bytes(buf[..4].try_into().unwrap()), expected);
         expected += 1;
         expected
     };
@@ -420,13 +410,7 @@ fn cancelling_in_a_race_loses_no_datagram(kind: Kind) {
     for round in 1..=ROUNDS {
         let mut message = Message::room(&mut buf);
         let token = l.submit(message.recv(&one, 0));
-        l.wait(Until::Now);
-        turn.store(round, Ordering::Release);
-        for _ in 0..round % 64 {
-            std::hint::spin_loop();
-        }
-        l.driver.cancel(token);
-        match l.result(token) {
+        match l.cancel_in_turn(token, &turns, round) {
             CANCELLED => {}
             result => next = take(result, &message, &buf),
         }
@@ -442,7 +426,7 @@ fn cancelling_in_a_race_loses_no_datagram(kind: Kind) {
         let result = l.run(message.recv(&one, 0));
         next = take(result, &message, &buf);
     }
-    assert_eq!(heard_from, Some(sender.join().unwrap()));
+    drop(sender.join().unwrap());
     l.assert_idle();
 }
 

@@ -9,6 +9,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Makes a test of each function, on each driver.
@@ -115,6 +118,18 @@ impl Loop {
         self.result(token)
     }
 
+    /// Gives a turn, and cancels an operation at about the time when the other thread takes it. Gives the operation's result.
+    #[track_caller]
+    pub(crate) fn cancel_in_turn(&mut self, token: Token, turns: &Turns, turn: u32) -> i32 {
+        self.wait(Until::Now);
+        turns.0.store(turn, Ordering::Release);
+        for _ in 0..turn % 64 {
+            std::hint::spin_loop();
+        }
+        self.driver.cancel(token);
+        self.result(token)
+    }
+
     /// That nothing is left.
     #[track_caller]
     pub(crate) fn assert_idle(&mut self) {
@@ -122,6 +137,26 @@ impl Loop {
         assert_eq!(self.driver.in_flight(), 0);
         assert!(self.completed.is_empty(), "{:?}", self.completed);
     }
+}
+
+/// Which turn it is, of those that another thread takes.
+pub(crate) struct Turns(Arc<AtomicU32>);
+
+/// Has another thread do something in each of so many turns, the first of which is 1. What it does that with is there until the
+/// thread has been joined.
+pub(crate) fn takes_turns<F: FnMut(u32) + Send + 'static>(count: u32, mut act: F) -> (Turns, JoinHandle<F>) {
+    let turn = Arc::new(AtomicU32::new(0));
+    let turns = Turns(Arc::clone(&turn));
+    let thread = std::thread::spawn(move || {
+        for mine in 1..=count {
+            while turn.load(Ordering::Acquire) < mine {
+                std::thread::yield_now();
+            }
+            act(mine);
+        }
+        act
+    });
+    (turns, thread)
 }
 
 pub(crate) fn recv(fd: &impl AsRawFd, buf: &mut [u8]) -> Op {
@@ -259,7 +294,7 @@ pub(crate) fn is_open(fd: RawFd) -> bool {
 }
 
 /// Reads a stream to its end on another thread.
-pub(crate) fn reads_all(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+pub(crate) fn reads_all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut all = Vec::new();
         from.read_to_end(&mut all).unwrap();
@@ -268,6 +303,6 @@ pub(crate) fn reads_all(mut from: impl Read + Send + 'static) -> std::thread::Jo
 }
 
 /// Writes and closes on another thread.
-pub(crate) fn writes_all(mut to: impl Write + Send + 'static, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
+pub(crate) fn writes_all(mut to: impl Write + Send + 'static, bytes: Vec<u8>) -> JoinHandle<()> {
     std::thread::spawn(move || to.write_all(&bytes).unwrap())
 }
