@@ -1,4 +1,5 @@
-//! Owns building a program in which panics abort: that in `tests/aborting/` of the crate that includes this.
+//! Owns building a program in which panics abort: that in `tests/aborting/` of the crate that includes this. It
+//! depends on that crate, and on what coroutines answer.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ fn build() -> PathBuf {
     fs::create_dir_all(&directory).unwrap();
     let manifest = format!(
         "[package]\nname = \"aborting\"\nedition = \"2024\"\n[workspace]\n\
-         [dependencies]\n{name}.path = {own:?}\n\
+         [dependencies]\n{name}.path = {own:?}\nkettle-gen.path = {:?}\n\
          [[bin]]\nname = \"aborting\"\npath = {:?}\n[profile.dev]\npanic = \"abort\"\n",
+        own.join("../kettle-gen"),
         own.join("tests/aborting/program.rs"),
     );
     fs::write(directory.join("Cargo.toml"), manifest).unwrap();

@@ -2,15 +2,16 @@
 //! suspended coroutine that borrows.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+#[path = "../../../tests/aborting.rs"]
+mod aborting;
 mod child;
 
+use aborting::PROGRAM;
 use kettle_fiber::{Coroutine, Yielder, coroutine};
 use kettle_gen::Generator;
 use libc::SIGABRT;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::{env, fs};
 
 /// Panics when it is dropped.
 struct Bomb;
@@ -76,42 +77,9 @@ fn delegating_in_a_destructor_of_an_unwinding_body_aborts_and_says_why() {
     ended.assert_signal(SIGABRT, "delegate from a body that is unwinding");
 }
 
-/// Builds the program in `aborting/` with panics that abort.
-fn aborting() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aborting");
-    fs::create_dir_all(&directory).unwrap();
-    let manifest = format!(
-        "[package]\nname = \"aborting\"\nedition = \"2024\"\n[workspace]\n\
-         [dependencies]\nkettle-fiber.path = {own:?}\nkettle-gen.path = {:?}\n\
-         [[bin]]\nname = \"aborting\"\npath = {:?}\n[profile.dev]\npanic = \"abort\"\n",
-        own.join("../kettle-gen"),
-        own.join("tests/aborting/program.rs"),
-    );
-    fs::write(directory.join("Cargo.toml"), manifest).unwrap();
-    // The same versions as here, which are there without a network.
-    let lock = own.join("../../Cargo.lock");
-    if lock.exists() {
-        fs::copy(lock, directory.join("Cargo.lock")).unwrap();
-    }
-    let target = directory.join("target");
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--offline", "--quiet"])
-        .current_dir(&directory)
-        .env("CARGO_TARGET_DIR", &target)
-        // A sanitizer of the tests would want a target of its own.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    target.join("debug/aborting")
-}
-
 #[test]
 fn where_panics_abort_a_suspended_coroutine_is_leaked_if_it_owns_and_ends_the_process_if_it_borrows() {
-    let program = aborting();
-    let run = |scenario: &str| -> Output { Command::new(&program).arg(scenario).output().unwrap() };
+    let run = |scenario: &str| -> Output { Command::new(&*PROGRAM).arg(scenario).output().unwrap() };
     for scenario in ["owned", "closed", "scoped to its end"] {
         let output = run(scenario);
         let said = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
