@@ -7,7 +7,7 @@ mod sockets;
 use child::{alone, descriptors};
 use kettle::net::{TcpListener, TcpStream};
 use kettle::thread::{self, JoinHandle};
-use sockets::{is_cancelled, listener, pair, pair_with_std, silent};
+use sockets::{assert_cancelled, is_cancelled, let_others_run, listener, pair, pair_with_std, silent};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
@@ -26,23 +26,11 @@ fn left_in<T: 'static>(call: impl FnOnce() -> io::Result<T> + 'static) -> io::Re
                 call()
             }
         });
-        // Some turns more, so that the operation is under way on each driver.
-        for _ in 0..3 {
-            thread::yield_now();
-        }
-        thread::sleep(Duration::from_nanos(1));
+        let_others_run();
         task
     });
     assert!(began.get());
     task.join().unwrap()
-}
-
-#[track_caller]
-fn assert_cancelled<T>(result: io::Result<T>) {
-    match result {
-        Ok(_) => panic!("it was not cancelled"),
-        Err(error) => assert!(is_cancelled(&error) && error.kind() == ErrorKind::Other, "{error:?}"),
-    }
 }
 
 #[test]

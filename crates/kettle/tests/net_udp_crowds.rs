@@ -8,20 +8,12 @@ use child::{alone, descriptors};
 use kettle::net::UdpSocket;
 use kettle::{EventLoop, thread, timeout};
 use kettle_rt::driver::Config;
-use sockets::{is_cancelled, is_simulated, udp, udp_pair};
+use sockets::{assert_cancelled, is_cancelled, is_simulated, let_others_run, udp, udp_pair};
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
-
-/// Some turns, so that what waits is under way on each driver.
-fn let_others_run() {
-    for _ in 0..3 {
-        thread::yield_now();
-    }
-    thread::sleep(Duration::from_nanos(1));
-}
 
 /// Has a task wait in a call, cancels it, and gives what the call has given.
 fn cancelled_in<T: 'static>(call: impl FnOnce() -> io::Result<T> + 'static) -> io::Result<T> {
@@ -34,14 +26,6 @@ fn cancelled_in<T: 'static>(call: impl FnOnce() -> io::Result<T> + 'static) -> i
     task.cancel();
     _ = task.join();
     result.take().unwrap()
-}
-
-#[track_caller]
-fn assert_cancelled<T>(result: io::Result<T>) {
-    match result {
-        Ok(_) => panic!("it was not cancelled"),
-        Err(error) => assert!(is_cancelled(&error) && error.kind() == ErrorKind::Other, "{error:?}"),
-    }
 }
 
 #[test]

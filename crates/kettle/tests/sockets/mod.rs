@@ -3,9 +3,10 @@
 #![allow(dead_code, reason = "each of the test files that include it uses its part")]
 
 use kettle::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::io;
-use std::os::fd::AsFd;
-use std::os::fd::AsRawFd;
+use kettle::thread;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 /// Whether the network is simulated: then its transfers are short at times, and only time that all wait for passes.
 pub(crate) fn is_simulated() -> bool {
@@ -56,7 +57,7 @@ pub(crate) fn each_ip(f: impl Fn(TcpListener, SocketAddr)) {
                     let addr = listener.local_addr().unwrap();
                     f(listener, addr);
                 }
-                Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable, "{ip}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::AddrNotAvailable, "{ip}"),
             }
         }
     });
@@ -91,4 +92,21 @@ pub(crate) fn reset(stream: impl AsFd) {
 /// Whether it is the error of a cancelled task.
 pub(crate) fn is_cancelled(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|source| source.is::<kettle::Cancelled>())
+}
+
+/// That a call has ended because its task was cancelled, and says so.
+#[track_caller]
+pub(crate) fn assert_cancelled<T>(result: io::Result<T>) {
+    match result {
+        Ok(_) => panic!("it was not cancelled"),
+        Err(error) => assert!(is_cancelled(&error) && error.kind() == ErrorKind::Other, "{error:?}"),
+    }
+}
+
+/// Some turns, so that what waits is under way on each driver.
+pub(crate) fn let_others_run() {
+    for _ in 0..3 {
+        thread::yield_now();
+    }
+    thread::sleep(Duration::from_nanos(1));
 }
