@@ -14,5 +14,9 @@ pub(crate) fn again(test: &str, variables: &[(&str, &str)], scenario: impl FnOnc
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(SCENARIO, test).env("RUST_BACKTRACE", "0");
-    command.envs(variables.iter().copied()).output().unwrap()
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    // A process whose test has another name does nothing, and ends well.
+    let ran = String::from_utf8_lossy(&output.stdout).contains("running 1 test\n");
+    assert!(ran, "no test is {test}: {}", String::from_utf8_lossy(&output.stderr));
+    output
 }
