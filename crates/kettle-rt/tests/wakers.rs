@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_millis(1);
@@ -25,8 +24,6 @@ fn run<T>(f: impl FnOnce() -> T) -> T {
 #[derive(Default)]
 struct Panics {
     woken: AtomicUsize,
-    /// In its destructor as well.
-    also_dropped: bool,
 }
 
 /// A payload that panics when it is dropped, with another one.
@@ -47,11 +44,19 @@ impl Wake for Panics {
     }
 }
 
-impl Drop for Panics {
+/// A waker that panics when it is dropped, and only then; it counts both.
+struct PanicsAtItsEnd(Arc<[AtomicUsize; 2]>);
+
+impl Wake for PanicsAtItsEnd {
+    fn wake(self: Arc<Self>) {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for PanicsAtItsEnd {
     fn drop(&mut self) {
-        if self.also_dropped && !thread::panicking() {
-            resume_unwind(Box::new("a waker has gone"));
-        }
+        self.0[1].fetch_add(1, Ordering::Relaxed);
+        resume_unwind(Box::new("a waker has gone"));
     }
 }
 
@@ -110,14 +115,25 @@ fn a_waker_that_panics_when_a_time_has_come_keeps_no_other_from_being_woken() {
 
 #[test]
 fn a_waker_that_panics_when_it_is_dropped_is_no_harm_either() {
+    let counts = Arc::new([0, 0].map(AtomicUsize::new));
+    let counted = || counts.each_ref().map(|count| count.load(Ordering::Relaxed));
     run(|| {
         let mut task = spawn(|| 7);
-        let waker = Waker::from(Arc::new(Panics { also_dropped: true, woken: AtomicUsize::new(0) }));
+        let waker = Waker::from(Arc::new(PanicsAtItsEnd(Arc::clone(&counts))));
         assert!(poll(&mut task, &waker).is_pending());
         // The loop has the last one.
         drop(waker);
         yield_now();
         assert_eq!(task.join().unwrap(), 7);
+        assert_eq!(counted(), [1, 1]);
+        // One that is woken by a time is no other.
+        let mut slept = Box::pin(future::sleep(SOON));
+        let waker = Waker::from(Arc::new(PanicsAtItsEnd(Arc::clone(&counts))));
+        assert!(poll(&mut slept, &waker).is_pending());
+        drop(waker);
+        while counted() != [2, 2] {
+            yield_now();
+        }
     });
 }
 
