@@ -4,7 +4,6 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p kettle-rt --test loom_workers`
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
-#![allow(dead_code, unreachable_pub, reason = "the modules are a crate's")]
 
 #[path = "../src/atomics.rs"]
 mod atomics;
