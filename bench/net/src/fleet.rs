@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 /// The names of servers in tables.
-#[allow(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names say it")]
 pub mod names {
     pub const RAW: &str = "raw io_uring";
     pub const RAW_EPOLL: &str = "raw epoll";
