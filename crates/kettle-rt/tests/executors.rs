@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+#[path = "../../../tests/blocking.rs"]
+mod blocking;
 #[path = "../../../tests/ending.rs"]
 mod ending;
 
+use blocking::block_on;
 use ending::late_after;
 use kettle_rt::future::{self, wait};
 use kettle_rt::testing::Clock;
@@ -25,24 +28,6 @@ fn run<T>(f: impl FnOnce() -> T) -> T {
 
 fn alone<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     thread::spawn(f).join().unwrap()
-}
-
-/// The usual one of other libraries: it blocks its thread until it is woken.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unparks(thread::Thread);
-    impl Wake for Unparks {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unparks(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        thread::park();
-    }
 }
 
 /// One that has a waker of its own for each future, and is itself a future.

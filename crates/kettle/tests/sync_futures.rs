@@ -1,6 +1,10 @@
 //! Channels that futures wait for: values arrive once and in order, and a future that is dropped loses none.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+#[path = "../../../tests/blocking.rs"]
+mod blocking;
+
+use blocking::block_on;
 use kettle::sync::{broadcast, channel, mpsc, oneshot, watch};
 use kettle::testing::explore;
 use kettle::{future, spawn_future, thread, wait};
@@ -29,24 +33,6 @@ impl Wake for Counts {
 fn counted() -> (Waker, Arc<Counts>) {
     let counts = Arc::new(Counts::default());
     (Arc::clone(&counts).into(), counts)
-}
-
-/// The smallest of executors: a thread that sleeps until it is woken.
-fn block_on<F: IntoFuture>(future: F) -> F::Output {
-    struct Unparks(std::thread::Thread);
-    impl Wake for Unparks {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let mut future = pin!(future.into_future());
-    let waker = Waker::from(Arc::new(Unparks(std::thread::current())));
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        std::thread::park();
-    }
 }
 
 fn assert_send<T: Send>(value: T) -> T {

@@ -2,11 +2,13 @@
 //! miri`). Values are boxes, so that a lost one is a leak and a doubled one a use after free.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
+#[path = "../../../tests/blocking.rs"]
+mod blocking;
+
+use blocking::block_on;
 use kettle::select;
 use kettle::sync::{broadcast, channel, mpsc, oneshot, select as arms, watch};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -120,24 +122,6 @@ fn one_value_comes() {
     let thread = thread::spawn(move || sender.send(Box::new(1)).unwrap());
     assert_eq!(*receiver.recv().unwrap(), 1);
     thread.join().unwrap();
-}
-
-/// `kettle::wait` for who has no loop, and is not to make one.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unparks(thread::Thread);
-    impl Wake for Unparks {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unparks(thread::current())));
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        thread::park();
-    }
 }
 
 #[test]
