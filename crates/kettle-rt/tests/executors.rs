@@ -123,7 +123,11 @@ fn a_handle_is_not_polled_in_another_loop_than_its_task_s() {
         let own = spawn(|| 7);
         let own = run(move || {
             let mut own = own;
-            words(|| drop(wait(poll_fn(|context| Pin::new(&mut own).poll(context)))));
+            let said = words(|| drop(wait(poll_fn(|context| Pin::new(&mut own).poll(context)))));
+            assert!(
+                said.starts_with("poll the handle of a task where no event loop runs that would end it: "),
+                "{said}"
+            );
             own
         });
         assert_eq!(wait(own).unwrap(), 7);
