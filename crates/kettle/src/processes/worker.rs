@@ -114,7 +114,7 @@ impl<Up, Down> Worker<Up, Down> {
     /// # Cancellation
     ///
     /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, so what it returns then is given. So a read
-    /// that waits when the worker is to end gives `Some(Err(_))`, whose source is [`Cancelled`](crate::Cancelled); nothing was
+    /// that waits when the worker is to end gives `Some(Err(_))`, whose source is [`Cancelled`]; nothing was
     /// read, and it may be done again outside of this. A cancellation from outside passes through.
     pub fn unless_draining<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         self.draining.unless_begun(f)
