@@ -19,16 +19,16 @@ use super::state::State;
 use super::waiting::{AllClaimed, List, Node, Race};
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
-use std::mem;
+use std::mem::{self, offset_of};
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError, TrySendError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-/// What both ends share. In the order of its fields: the last one is written by who receives, the first by who sends.
+/// What both ends share. In the order of its fields: the first one is written with each value that is sent, and the last two are
+/// looked at with each that is received. Those never lie in one line of the caches, or it would go to and fro with each value.
 #[repr(C)]
 pub(crate) struct Flow<T> {
     state: Lock<State<T>>,
-    is_bounded: bool,
     /// How long one end of a stream lets the other one work alone, where they meet all the time: as long as a spin loop takes
     /// for so many rounds, in which about as many values are sent.
     lag: u32,
@@ -37,8 +37,16 @@ pub(crate) struct Flow<T> {
     /// Whether it pays to look out for a value, and for room.
     for_values: Lookout,
     for_room: Lookout,
+    _apart: [u64; 4],
+    is_bounded: bool,
     held: Held,
 }
+
+/// How many bytes of memory go from one processor's cache to another's at once.
+const LINE: usize = 64;
+
+#[cfg(not(loom))]
+const _: () = assert!(offset_of!(Flow<u64>, is_bounded) >= size_of::<Lock<State<u64>>>() + LINE);
 
 /// See [`Flow::lag`]. With bounds it is less than what there is room for.
 const LAG: u32 = 64;
@@ -55,12 +63,13 @@ impl<T> Flow<T> {
     pub(crate) fn new(capacity: Option<usize>) -> Self {
         Self {
             state: Lock::new(State::new(capacity)),
-            is_bounded: capacity.is_some(),
             lag: capacity.map_or(LAG, |capacity| (capacity / 8).min(LAG as usize) as u32),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
             for_values: Lookout::new(),
             for_room: Lookout::new(),
+            _apart: [0; 4],
+            is_bounded: capacity.is_some(),
             held: Held::new(),
         }
     }
