@@ -19,7 +19,7 @@ use super::state::State;
 use super::waiting::{AllClaimed, List, Node, Race};
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
-use std::mem::{self, offset_of};
+use std::mem;
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError, TrySendError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -42,11 +42,12 @@ pub(crate) struct Flow<T> {
     held: Held,
 }
 
-/// How many bytes of memory go from one processor's cache to another's at once.
-const LINE: usize = 64;
-
 #[cfg(not(loom))]
-const _: () = assert!(offset_of!(Flow<u64>, is_bounded) >= size_of::<Lock<State<u64>>>() + LINE);
+const _: () = {
+    // What goes from one processor's cache to another's at once, in bytes.
+    const LINE: usize = 64;
+    assert!(mem::offset_of!(Flow<u64>, is_bounded) >= size_of::<Lock<State<u64>>>() + LINE);
+};
 
 /// See [`Flow::lag`]. With bounds it is less than what there is room for.
 const LAG: u32 = 64;
