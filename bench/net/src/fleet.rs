@@ -1,6 +1,6 @@
 //! Owns all servers of a run: which there are, and those that are up.
 
-use crate::server::{Server, built, directory};
+use crate::server::{BOTH, SERVERS, Server, built, directory};
 use crate::serving::Service;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,6 +28,28 @@ pub mod names {
     pub const GO: &str = "Go";
     pub const UVLOOP: &str = "uvloop";
     pub const ASYNCIO: &str = "asyncio";
+
+    // Those on several threads have the end of their names from here.
+    pub const ONE_WORKER: &str = ", 1 worker";
+    pub const TWO_WORKERS: &str = ", 2 workers";
+    pub const TWO_PINNED: &str = ", 2 workers, pinned";
+    pub const ONE_APART: &str = ", 1 worker with a listener";
+    pub const TWO_APART: &str = ", 2 workers with listeners";
+
+    pub const RAW_1: &str = "raw io_uring, 1 worker";
+    pub const RAW_2: &str = "raw io_uring, 2 workers";
+    pub const RAW_EPOLL_2: &str = "raw epoll, 2 workers";
+    pub const KETTLE_1_APART: &str = "kettle, 1 worker with a listener";
+    pub const KETTLE_2_APART: &str = "kettle, 2 workers with listeners";
+    pub const KETTLE_2: &str = "kettle, 2 workers";
+    pub const KETTLE_2_PINNED: &str = "kettle, 2 workers, pinned";
+    pub const KETTLE_EPOLL_1_APART: &str = "kettle, epoll, 1 worker with a listener";
+    pub const KETTLE_EPOLL_2_APART: &str = "kettle, epoll, 2 workers with listeners";
+    pub const KETTLE_EPOLL_2: &str = "kettle, epoll, 2 workers";
+    pub const TOKIO_2: &str = "tokio, 2 workers";
+    pub const MONOIO_2: &str = "monoio, 2 workers";
+    pub const COMPIO_2: &str = "compio, 2 workers";
+    pub const GO_2: &str = "Go, 2 workers";
 }
 use names::*;
 
@@ -105,7 +127,9 @@ impl Fleet {
     pub fn server(&self, name: &str, service: Service) -> Option<Rc<Server>> {
         let mut up = self.up.borrow_mut();
         let started = up.entry((name.to_owned(), service)).or_insert_with(|| {
-            let started = Server::start(&mut self.command(name, service)?);
+            let workers = Workers::of(name).1.count;
+            let processors = if workers > 1 { &BOTH[..] } else { &[SERVERS] };
+            let started = Server::start(&mut self.command(name, service)?, processors, workers > 0);
             started.map(Rc::new).map_err(|error| eprintln!("NO {name}: {error}")).ok()
         });
         started.clone()
@@ -122,6 +146,7 @@ impl Fleet {
     }
 
     fn command(&self, name: &str, service: Service) -> Option<Command> {
+        let (name, workers) = Workers::of(name);
         let mut command = match name {
             RAW | RAW_EPOLL => Command::new(built().join("raw")),
             KETTLE_EXAMPLE => {
@@ -132,7 +157,7 @@ impl Fleet {
             }
             GO => {
                 let mut command = Command::new(self.go.as_ref()?);
-                command.env("GOMAXPROCS", "1");
+                command.env("GOMAXPROCS", workers.count.max(1).to_string());
                 command
             }
             UVLOOP | ASYNCIO if self.python && (name == ASYNCIO || self.uvloop) => {
@@ -156,10 +181,39 @@ impl Fleet {
             KETTLE_IDLE | KETTLE_EPOLL_IDLE => drop(command.args(["idle", &self.idle.to_string()])),
             _ => {}
         }
+        // Go's server has it from its environment.
+        if workers.count > 0 && name != GO {
+            command.args(["workers", &workers.count.to_string()]);
+        }
+        command.args(workers.how);
         if service == Service::Plaintext {
             command.arg("http");
         }
         Some(command)
+    }
+}
+
+/// What a server's name says of its threads.
+#[derive(Clone, Copy)]
+struct Workers {
+    count: usize,
+    /// What is said of them besides.
+    how: Option<&'static str>,
+}
+
+impl Workers {
+    /// Splits a name into the server and its workers; 0 if there is nothing of them.
+    fn of(name: &str) -> (&str, Self) {
+        let apart = Some("apart");
+        let ends = [
+            (ONE_WORKER, 1, None),
+            (TWO_WORKERS, 2, None),
+            (TWO_PINNED, 2, Some("pinned")),
+            (ONE_APART, 1, apart),
+            (TWO_APART, 2, apart),
+        ];
+        let found = ends.into_iter().find_map(|(end, count, how)| Some((name.strip_suffix(end)?, Self { count, how })));
+        found.unwrap_or((name, Self { count: 0, how: None }))
     }
 }
 
@@ -170,4 +224,21 @@ fn script(extension: &str) -> PathBuf {
 fn present(command: &mut Command) -> bool {
     let status: io::Result<_> = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_how_many_workers_there_are() {
+        let of = |name| {
+            let (name, workers) = Workers::of(name);
+            (name, workers.count, workers.how)
+        };
+        assert_eq!(of(KETTLE_EPOLL), (KETTLE_EPOLL, 0, None));
+        assert_eq!(of(RAW_1), (RAW, 1, None));
+        assert_eq!(of(KETTLE_2_PINNED), (KETTLE, 2, Some("pinned")));
+        assert_eq!(of(KETTLE_EPOLL_2_APART), (KETTLE_EPOLL, 2, Some("apart")));
+    }
 }

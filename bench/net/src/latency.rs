@@ -23,6 +23,11 @@ impl Latencies {
         self.counts[bucket(time.as_nanos() as u64)] += 1;
     }
 
+    /// Counts what others have counted.
+    pub fn add_all(&mut self, others: &Self) {
+        self.counts.iter_mut().zip(&others.counts).for_each(|(count, others)| *count += others);
+    }
+
     /// The time that this part of all is below, in microseconds.
     pub fn quantile(&self, part: f64) -> f64 {
         let all: u64 = self.counts.iter().sum();

@@ -5,6 +5,7 @@
 
 use crate::buffers::Buffers;
 use crate::latency::Latencies;
+use crate::serving::Service;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,6 +29,14 @@ impl Exchange {
         match self {
             Self::Echo(size) => (0..size).map(|at| (at * 7 + at / 256) as u8).collect(),
             Self::Plaintext(count) => b"GET / HTTP/1.1\r\nHost: kettle\r\n\r\n".repeat(count),
+        }
+    }
+
+    /// What is asked for.
+    pub fn service(self) -> Service {
+        match self {
+            Self::Echo(_) => Service::Echo,
+            Self::Plaintext(_) => Service::Plaintext,
         }
     }
 
@@ -86,17 +95,26 @@ const SEND: u64 = 1 << 40;
 /// `IORING_ENTER_GETEVENTS`: without it a ring of this mode hands out nothing.
 const GET_EVENTS: u32 = 1;
 
-impl Load {
-    /// Opens so many connections. Each has had an answer when this returns.
+/// Connections that have had an answer each.
+pub struct Connected {
+    streams: Vec<TcpStream>,
+    exchange: Exchange,
+    /// See [`Load`].
+    expected: Vec<u8>,
+    length: usize,
+}
+
+impl Connected {
+    /// Opens so many connections, to these addresses in turns, one after the other.
     ///
     /// # Errors
     ///
-    /// If there are no descriptors left, or no io_uring; if the server answers something else.
-    pub fn open(server: SocketAddr, count: usize, exchange: Exchange) -> io::Result<Self> {
+    /// If there are no descriptors left; if the server answers something else.
+    pub fn to(servers: &[SocketAddr], count: usize, exchange: Exchange) -> io::Result<Self> {
         let request = exchange.request();
         let mut streams = Vec::with_capacity(count);
         let (mut expected, mut length) = (request.clone(), request.len());
-        for _ in 0..count {
+        for server in servers.iter().cycle().take(count) {
             let mut stream = TcpStream::connect(server)?;
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(PATIENCE))?;
@@ -108,6 +126,29 @@ impl Load {
             }
             streams.push(stream);
         }
+        Ok(Self { streams, exchange, expected, length })
+    }
+
+    /// Deals them out to so many, each time this many at once.
+    pub fn deal(self, count: usize, at_once: usize) -> Vec<Self> {
+        let mut parts: Vec<_> = (0..count).map(|_| Vec::new()).collect();
+        for (index, stream) in self.streams.into_iter().enumerate() {
+            parts[index / at_once % count].push(stream);
+        }
+        let part = |streams| Self { streams, expected: self.expected.clone(), ..self };
+        parts.into_iter().map(part).collect()
+    }
+}
+
+impl Load {
+    /// Loads these connections, by the thread that calls this.
+    ///
+    /// # Errors
+    ///
+    /// If there is no io_uring, or no memory that it can use.
+    pub fn on(connected: Connected) -> io::Result<Self> {
+        let Connected { streams, exchange, expected, length } = connected;
+        let (request, count) = (exchange.request(), streams.len());
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_coop_taskrun()

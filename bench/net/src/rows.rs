@@ -1,7 +1,9 @@
-//! Owns the rows: which load, on which servers, and what is to be reached.
+//! Owns the rows: which load, on which servers, and what is to be reached. Those on both processors are in `cores`.
+
+mod cores;
 
 use crate::fleet::{Fleet, names::*};
-use crate::load::{Exchange, Load, Pace, Run, churn};
+use crate::load::{Connected, Exchange, Load, Pace, Run, churn};
 use crate::server::{Server, idle_connections, scheduled};
 use crate::serving::Service;
 use bench::measure::{Contender, Row, Sample, Target};
@@ -9,7 +11,7 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much is measured.
 pub struct Sizes {
@@ -44,7 +46,7 @@ const RAW_LIMIT: Target = Target::Times(1.05, RAW);
 const EPOLL: Target = Target::Times(1.03, TOKIO);
 
 /// The names of the rows, in their order, with what makes them: nothing is started before.
-pub const ROWS: [(&str, fn(&Sizes, &'static str) -> Row); 17] = [
+pub const ROWS: [(&str, fn(&Sizes, &'static str) -> Row); 24] = [
     ("echo-16", |sizes, name| echo(sizes, name, 16, 0.90)),
     ("echo-64", |sizes, name| echo(sizes, name, 64, 0.85)),
     ("echo-512", |sizes, name| echo(sizes, name, 512, 0.90)),
@@ -73,13 +75,20 @@ pub const ROWS: [(&str, fn(&Sizes, &'static str) -> Row); 17] = [
         let contenders: Vec<&'static str> = ALL.to_vec();
         let row = empty(name, "64 bytes echoed on a connection of its own, 16 at a time");
         contenders.into_iter().filter(|name| sizes.fleet.has(name)).fold(row, |row, name| {
-            let visit = move |server: &Server, time| churn(server.address, 16, time);
-            let contender = contender(sizes, name, Service::Echo, Figure::Processor, visit);
+            let visit = move |server: &Server, time| churn(server.addresses[0], 16, time);
+            let contender = contender(sizes, name, Service::Echo, Figure::Processor, Place::Apart, visit);
             row.with(reaching(contender, tokio(1.00)(name)))
         })
     }),
     ("idle-tasks", |sizes, name| idle(sizes, name, [KETTLE, KETTLE_IDLE])),
     ("idle-tasks-epoll", |sizes, name| idle(sizes, name, [KETTLE_EPOLL, KETTLE_EPOLL_IDLE])),
+    ("cores-echo-16", |sizes, name| cores::echo(sizes, name, 16)),
+    ("cores-echo-64", |sizes, name| cores::echo(sizes, name, 64)),
+    ("cores-echo-512", |sizes, name| cores::echo(sizes, name, 512)),
+    ("cores-http", cores::http),
+    ("cores-scaling", |sizes, name| cores::scaling(sizes, name, [KETTLE_1_APART, KETTLE_2_APART])),
+    ("cores-scaling-epoll", |sizes, name| cores::scaling(sizes, name, [KETTLE_EPOLL_1_APART, KETTLE_EPOLL_2_APART])),
+    ("cores-scaling-raw", |sizes, name| cores::scaling(sizes, name, [RAW_1, RAW_2])),
 ];
 
 /// How connections are loaded.
@@ -167,21 +176,21 @@ fn row(
     figure: Figure,
     targets: impl Fn(&str) -> Vec<Target>,
 ) -> Row {
-    let service = match setup.exchange {
-        Exchange::Echo(_) => Service::Echo,
-        Exchange::Plaintext(_) => Service::Plaintext,
-    };
+    let service = setup.exchange.service();
     let present = contenders.iter().filter(|name| sizes.fleet.has(name));
     present.fold(empty(name, work), |row, name| {
         let mut load = None;
         let run = move |server: &Server, time: Duration| {
             let load = match &mut load {
                 Some(load) => load,
-                None => load.insert(Load::open(server.address, setup.connections, setup.exchange)?),
+                None => {
+                    let connected = Connected::to(&server.addresses, setup.connections, setup.exchange)?;
+                    load.insert(Load::on(connected)?)
+                }
             };
             load.run(time, setup.pace)
         };
-        row.with(reaching(contender(sizes, name, service, figure, run), targets(name)))
+        row.with(reaching(contender(sizes, name, service, figure, Place::Apart, run), targets(name)))
     })
 }
 
@@ -190,10 +199,28 @@ fn reaching(contender: Contender, targets: Vec<Target>) -> Contender {
     targets.into_iter().fold(contender, Contender::to_reach)
 }
 
-/// How much of a slice may be lost to other processes on the load's processor before it is measured again, and how often
-/// that is done.
+/// How much of a slice may be lost to other processes before it is measured again, and how often that is done.
 const MOST_DISTURBED: f64 = 0.03;
 const TURNS: usize = 3;
+
+/// Where load and server run.
+#[derive(Clone, Copy)]
+enum Place {
+    /// On a processor each. What is lost is how long the load has waited for its own.
+    Apart,
+    /// Both on so many. What is lost is what neither of them has had of these.
+    Together(usize),
+}
+
+impl Place {
+    /// Which part of a slice was lost, of which load and server have had so much.
+    fn lost(self, slice: Duration, waited: u64, had: u64) -> f64 {
+        match self {
+            Self::Apart => waited as f64 / slice.as_nanos() as f64,
+            Self::Together(count) => 1.0 - had as f64 / (count as u128 * slice.as_nanos()) as f64,
+        }
+    }
+}
 
 /// A server that is loaded for a slice at a time.
 fn contender(
@@ -201,6 +228,7 @@ fn contender(
     name: &'static str,
     service: Service,
     figure: Figure,
+    place: Place,
     mut run: impl FnMut(&Server, Duration) -> io::Result<Run> + 'static,
 ) -> Contender {
     let (fleet, slice, failures) = (Rc::clone(&sizes.fleet), sizes.slice, Rc::clone(&sizes.failures));
@@ -213,11 +241,15 @@ fn contender(
             let (mut best, mut least) = (f64::NAN, f64::INFINITY);
             for _ in 0..TURNS {
                 settle();
-                let (before, waited) = (server.processor_time(), scheduled(std::process::id()).1);
+                let (before, (ran, waited)) = (server.processor_time(), scheduled(std::process::id()));
+                let start = Instant::now();
                 let run = run(server, slice)?;
+                let elapsed = start.elapsed();
                 settle();
-                let time = (server.processor_time() - before) as f64 / 1000.0;
-                let disturbed = (scheduled(std::process::id()).1 - waited) as f64 / slice.as_nanos() as f64;
+                let spent = server.processor_time() - before;
+                let (ran_now, waited_now) = scheduled(std::process::id());
+                let disturbed = place.lost(elapsed, waited_now - waited, ran_now - ran + spent);
+                let time = spent as f64 / 1000.0;
                 if disturbed < least {
                     least = disturbed;
                     best = match figure {

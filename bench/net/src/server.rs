@@ -1,5 +1,6 @@
 //! Owns the servers' processes: how they are built, started, watched and ended.
 
+use crate::serving::pin;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -10,34 +11,39 @@ use std::process::{Child, Command, Stdio};
 /// A server that runs, until this is dropped.
 pub struct Server {
     process: Child,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// Where it listens: one address, or one of each of its threads.
+    pub addresses: Vec<SocketAddr>,
 }
 
 impl Server {
-    /// Starts a program that prints `listening on ADDRESS`, on the servers' processor.
+    /// Starts a program that prints `listening on ADDRESS …`, on these processors, which it has to itself or shares with the
+    /// load.
     ///
     /// # Errors
     ///
     /// If it can't be started, or says something else.
-    pub fn start(command: &mut Command) -> io::Result<Self> {
-        pin(SERVERS);
-        // SAFETY: one system call, without any memory. It ends the server with this thread, however that ends.
+    pub fn start(command: &mut Command, processors: &[usize], shares: bool) -> io::Result<Self> {
+        pin(processors);
+        // SAFETY: system calls, without any memory. The first one ends the server with this thread, however that ends.
         unsafe {
-            command.pre_exec(|| {
+            command.pre_exec(move || {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                if shares {
+                    take_turns();
+                }
                 Ok(())
             })
         };
         let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        pin(CLIENT);
+        pin(&[CLIENT]);
         let mut process = process?;
         let output = process.stdout.take().expect("it is piped");
-        let mut server = Self { process, address: ([127, 0, 0, 1], 0).into() };
+        let mut server = Self { process, addresses: Vec::new() };
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
-        server.address = address.ok_or_else(|| io::Error::other(format!("{command:?} says {line:?}")))?;
+        let addresses = line.trim().strip_prefix("listening on ").unwrap_or_default().split(' ');
+        let addresses: Result<Vec<_>, _> = addresses.map(str::parse).collect();
+        server.addresses = addresses.map_err(|_| io::Error::other(format!("{command:?} says {line:?}")))?;
         Ok(server)
     }
 
@@ -65,23 +71,16 @@ pub fn scheduled(process: u32) -> (u64, u64) {
     })
 }
 
-/// The servers' processor.
-const SERVERS: usize = 0;
+/// The processor of servers that have one.
+pub const SERVERS: usize = 0;
 /// The load's.
 const CLIENT: usize = 1;
+/// Both, where servers and load share them.
+pub const BOTH: [usize; 2] = [SERVERS, CLIENT];
 
-/// Keeps this thread on a processor. Where there is none with this number it stays where it is.
+/// Keeps this thread on the load's processor.
 pub fn pin_client() {
-    pin(CLIENT);
-}
-
-fn pin(processor: usize) {
-    // SAFETY: a set of processors is a bit field, and empty if it is all zero.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the number is below the set's size.
-    unsafe { libc::CPU_SET(processor, &mut set) };
-    // SAFETY: the set is read.
-    unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    pin(&[CLIENT]);
 }
 
 /// Has this process, and the servers that it starts, run before all ordinary ones. Whether that is allowed.
@@ -89,6 +88,16 @@ pub fn precede_others() -> bool {
     let first = libc::sched_param { sched_priority: 1 };
     // SAFETY: the parameter is read.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const first) == 0 }
+}
+
+/// Has this thread take turns with others, as threads usually do, but long ones: for those that share a processor. Where one
+/// precedes all others it would keep it until it has nothing to do.
+pub fn take_turns() {
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameter is read.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const none) };
+    // SAFETY: no pointers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
 }
 
 /// Asks for so many descriptors for this process and the servers. Without the right to them it stays at fewer.

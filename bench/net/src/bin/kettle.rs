@@ -1,11 +1,12 @@
 //! Kettle's server: the loop of the example `echo`, with options that a measurement needs.
 
 use kettle::net::{TcpListener, TcpStream};
-use kettle::{EventLoop, thread};
+use kettle::workers::{Worker, Workers};
+use kettle::{EventLoop, thread, workers};
 use kettle_driver::Config;
 use net::plaintext::Conversation;
 use net::server::idle_connections;
-use net::serving::{BUFFER, Options, Service, listen};
+use net::serving::{BUFFER, Options, Service, listen, listen_apart};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -14,7 +15,37 @@ use std::rc::Rc;
 fn main() -> io::Result<()> {
     let options = Options::of_command_line();
     let driver = Config { spin: options.spin, ..Config::default() };
-    EventLoop::builder().driver(driver).build()?.run(|| serve(&options))
+    match options.workers {
+        0 => EventLoop::builder().driver(driver).build()?.run(|| serve(&options)),
+        count if options.apart => serve_apart(workers(count).driver(driver).pinned(), &options),
+        count if options.pinned => serve_on(workers(count).driver(driver).pinned(), &options),
+        count => serve_on(workers(count).driver(driver), &options),
+    }
+}
+
+/// Each worker has a listener of its own, and serves what it accepts.
+fn serve_apart(workers: Workers, options: &Options) -> io::Result<()> {
+    let (listeners, service) = (listen_apart(options.workers)?, options.service);
+    let ended = workers.run(|worker: &Worker<'_, '_>| -> io::Result<()> {
+        let listener = TcpListener::from(listeners[worker.index()].try_clone()?);
+        loop {
+            let (stream, _) = listener.accept()?;
+            thread::spawn(move || converse(service, stream));
+        }
+    });
+    ended?.into_iter().collect()
+}
+
+/// As the example does: each worker accepts, and hands the connection to the one that has least.
+fn serve_on(workers: Workers, options: &Options) -> io::Result<()> {
+    let (listener, service) = (TcpListener::from(listen()?), options.service);
+    let ended = workers.run(|worker: &Worker<'_, '_>| -> io::Result<()> {
+        loop {
+            let (stream, _) = listener.accept()?;
+            drop(worker.spawn_on(worker.least_loaded(), move || converse(service, stream)));
+        }
+    });
+    ended?.into_iter().collect()
 }
 
 fn serve(options: &Options) -> io::Result<()> {
@@ -25,10 +56,14 @@ fn serve(options: &Options) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept()?;
         let service = options.service;
-        thread::spawn(move || match service {
-            Service::Echo => echo(stream),
-            Service::Plaintext => answer(stream),
-        });
+        thread::spawn(move || converse(service, stream));
+    }
+}
+
+fn converse(service: Service, stream: TcpStream) -> io::Result<()> {
+    match service {
+        Service::Echo => echo(stream),
+        Service::Plaintext => answer(stream),
     }
 }
 

@@ -4,7 +4,7 @@
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use net::buffers::Buffers;
 use net::plaintext::Conversation;
-use net::serving::{BUFFER, Options, Service, listen};
+use net::serving::{BUFFER, Options, Service, listen, serve_apart};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};
@@ -14,8 +14,11 @@ const CONNECTIONS: usize = 1 << 16;
 
 fn main() -> io::Result<()> {
     let options = Options::of_command_line();
-    let listener = listen()?;
-    if options.epoll { on_epoll(&listener, options.service) } else { on_uring(&listener, options.service) }
+    let serve = |listener| match options.epoll {
+        true => on_epoll(&listener, options.service),
+        false => on_uring(&listener, options.service),
+    };
+    if options.workers > 0 { serve_apart(options.workers, serve) } else { serve(listen()?) }
 }
 
 fn conversations(service: Service) -> Vec<Conversation> {

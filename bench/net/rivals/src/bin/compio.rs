@@ -1,4 +1,4 @@
-//! compio's server: io_uring on one thread, with the ring's mode that is best here.
+//! compio's server: io_uring on one thread, or one for each of several, with the ring's mode that is best here.
 
 use compio::buf::{IntoInner, IoBuf};
 use compio::driver::ProactorBuilder;
@@ -6,18 +6,25 @@ use compio::io::{AsyncRead, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::{RuntimeBuilder, spawn};
 use net::plaintext::Conversation;
-use net::serving::{BUFFER, Options, Service, listen};
+use net::serving::{BUFFER, Options, Service, listen, serve_apart};
 use std::io;
 
 fn main() -> io::Result<()> {
-    let mut proactor = ProactorBuilder::new();
-    proactor.capacity(4096).coop_taskrun(true).taskrun_flag(true);
-    RuntimeBuilder::new().with_proactor(proactor).build()?.block_on(serve())
+    let options = Options::of_command_line();
+    match options.workers {
+        0 => run(options.service, listen()?),
+        count => serve_apart(count, |listener| run(options.service, listener)),
+    }
 }
 
-async fn serve() -> io::Result<()> {
-    let service = Options::of_command_line().service;
-    let listener = TcpListener::from_std(listen()?)?;
+fn run(service: Service, listener: std::net::TcpListener) -> io::Result<()> {
+    let mut proactor = ProactorBuilder::new();
+    proactor.capacity(4096).coop_taskrun(true).taskrun_flag(true);
+    RuntimeBuilder::new().with_proactor(proactor).build()?.block_on(serve(service, listener))
+}
+
+async fn serve(service: Service, listener: std::net::TcpListener) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
         match service {

@@ -1,22 +1,30 @@
-//! monoio's server: io_uring on one thread, with the ring's modes that are best here.
+//! monoio's server: io_uring on one thread, or one for each of several, with the ring's modes that are best here.
 
 use io_uring::IoUring;
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::{TcpListener, TcpStream};
 use monoio::{IoUringDriver, RuntimeBuilder};
 use net::plaintext::Conversation;
-use net::serving::{BUFFER, Options, Service, listen};
+use net::serving::{BUFFER, Options, Service, listen, serve_apart};
 use std::io;
 
 fn main() -> io::Result<()> {
-    let mut ring = IoUring::builder();
-    ring.setup_single_issuer().setup_coop_taskrun().setup_defer_taskrun();
-    RuntimeBuilder::<IoUringDriver>::new().with_entries(8192).uring_builder(ring).build()?.block_on(serve())
+    let options = Options::of_command_line();
+    match options.workers {
+        0 => run(options.service, listen()?),
+        count => serve_apart(count, |listener| run(options.service, listener)),
+    }
 }
 
-async fn serve() -> io::Result<()> {
-    let service = Options::of_command_line().service;
-    let listener = TcpListener::from_std(listen()?)?;
+fn run(service: Service, listener: std::net::TcpListener) -> io::Result<()> {
+    let mut ring = IoUring::builder();
+    ring.setup_single_issuer().setup_coop_taskrun().setup_defer_taskrun();
+    let mut runtime = RuntimeBuilder::<IoUringDriver>::new().with_entries(8192).uring_builder(ring).build()?;
+    runtime.block_on(serve(service, listener))
+}
+
+async fn serve(service: Service, listener: std::net::TcpListener) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
         match service {

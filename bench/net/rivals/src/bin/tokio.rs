@@ -1,4 +1,4 @@
-//! tokio's server: one thread, tasks that stay on it.
+//! tokio's server: one thread, and tasks that stay on it; or several, and tasks that any of them runs.
 
 use net::plaintext::Conversation;
 use net::serving::{BUFFER, Options, Service, listen};
@@ -6,17 +6,41 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{LocalSet, spawn, spawn_local};
 
 fn main() -> io::Result<()> {
-    Builder::new_current_thread().enable_io().build()?.block_on(LocalSet::new().run_until(serve()))
+    let options = Options::of_command_line();
+    match options.workers {
+        0 => {
+            let runtime = Builder::new_current_thread().enable_io().build()?;
+            runtime.block_on(LocalSet::new().run_until(serve(options.service)))
+        }
+        count => {
+            let runtime = Builder::new_multi_thread().worker_threads(count).enable_io().build()?;
+            runtime.block_on(serve_anywhere(options.service))
+        }
+    }
 }
 
-async fn serve() -> io::Result<()> {
-    let service = Options::of_command_line().service;
+fn listener() -> io::Result<TcpListener> {
     let listener = listen()?;
     listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
+    TcpListener::from_std(listener)
+}
+
+async fn serve_anywhere(service: Service) -> io::Result<()> {
+    let listener = listener()?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        match service {
+            Service::Echo => drop(spawn(echo(stream))),
+            Service::Plaintext => drop(spawn(answer(stream))),
+        }
+    }
+}
+
+async fn serve(service: Service) -> io::Result<()> {
+    let listener = listener()?;
     loop {
         let (stream, _) = listener.accept().await?;
         match service {
