@@ -139,17 +139,28 @@ pub struct Line {
     pub least: f64,
     /// The greatest of its figures.
     pub greatest: f64,
-    /// The middle one of its ratios to the baseline in the same round; `None` if that was too fast to compare with.
-    pub ratio: Option<f64>,
+    /// Its ratios to the baseline in the same round; `None` if that was too fast to compare with.
+    pub ratio: Option<Ratio>,
     /// What it was to reach.
     pub verdicts: Vec<Verdict>,
+}
+
+/// What one contender's figures are of another's, round by round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// The middle one.
+    pub median: f64,
+    /// The least.
+    pub least: f64,
+    /// The greatest.
+    pub greatest: f64,
 }
 
 /// Whether a target was met.
 pub struct Verdict {
     /// The target in words.
     pub target: String,
-    /// What was measured instead.
+    /// What was measured: `0.98 x (0.95..1.02)`, or a figure.
     pub measured: String,
     /// Whether that is good enough.
     pub met: bool,
@@ -193,8 +204,8 @@ fn line(row: &Row, figures: &[Vec<f64>], index: usize) -> Line {
     Line {
         name: contender.name.clone(),
         median: median(own.clone()),
-        least: own.iter().copied().fold(f64::INFINITY, f64::min),
-        greatest: own.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        least: least(own),
+        greatest: greatest(own),
         ratio: ratio(own, &figures[0]),
         verdicts,
     }
@@ -205,21 +216,25 @@ fn verdict(row: &Row, figures: &[Vec<f64>], index: usize, target: Target) -> Ver
         let other = row.contenders.iter().position(|contender| contender.name == name)?;
         ratio(&figures[index], &figures[other])
     };
+    let said = |ratio: Option<Ratio>| {
+        let times = |Ratio { median, least, greatest }| format!("{median:.2} x ({least:.2}..{greatest:.2})");
+        ratio.map_or("not comparable".to_owned(), times)
+    };
     match target {
         Target::Times(times, name) => {
             let ratio = against(name);
             Verdict {
                 target: format!("<= {times:.2} x {name}"),
-                measured: ratio.map_or("not comparable".to_owned(), |ratio| format!("{ratio:.2} x")),
-                met: ratio.is_some_and(|ratio| ratio <= times),
+                measured: said(ratio),
+                met: ratio.is_some_and(|ratio| ratio.median <= times),
             }
         }
         Target::LessThan(name) => {
             let ratio = against(name);
             Verdict {
                 target: format!("faster than {name}"),
-                measured: ratio.map_or("not comparable".to_owned(), |ratio| format!("{ratio:.2} x")),
-                met: ratio.is_some_and(|ratio| ratio < 1.0),
+                measured: said(ratio),
+                met: ratio.is_some_and(|ratio| ratio.median < 1.0),
             }
         }
         Target::AtMost(most) => {
@@ -229,13 +244,24 @@ fn verdict(row: &Row, figures: &[Vec<f64>], index: usize, target: Target) -> Ver
     }
 }
 
-/// The median of the ratios of each round.
-fn ratio(own: &[f64], other: &[f64]) -> Option<f64> {
+/// The ratios of each round.
+fn ratio(own: &[f64], other: &[f64]) -> Option<Ratio> {
     if median(other.to_vec()) < FOLDED {
         return None;
     }
-    let ratio = median(own.iter().zip(other).map(|(own, other)| own / other).collect());
-    (!ratio.is_nan()).then_some(ratio)
+    let ratios: Vec<f64> = own.iter().zip(other).map(|(own, other)| own / other).collect();
+    let ratio = Ratio { median: median(ratios.clone()), least: least(&ratios), greatest: greatest(&ratios) };
+    (!ratio.median.is_nan()).then_some(ratio)
+}
+
+/// The least one; rounds without a figure do not count.
+fn least(figures: &[f64]) -> f64 {
+    figures.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+/// The greatest one; rounds without a figure do not count.
+fn greatest(figures: &[f64]) -> f64 {
+    figures.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
 
 /// The middle one; of rounds without a figure, none.
@@ -269,8 +295,21 @@ mod tests {
         };
         let row = Row::new("row", "work").with(slowing("one", 1.0)).with(slowing("two", 3.0));
         let measured = measure(row, 5);
-        assert_eq!(measured.lines[1].ratio, Some(3.0));
+        assert_eq!(measured.lines[1].ratio, Some(Ratio { median: 3.0, least: 3.0, greatest: 3.0 }));
         assert_eq!((measured.lines[0].least, measured.lines[0].greatest), (2.0, 6.0), "without the first");
+    }
+
+    #[test]
+    fn ratios_have_a_spread() {
+        let mut round = 0.0;
+        let uneven = Contender::sampled("two", move || {
+            round += 1.0;
+            Some(Sample::figure(round))
+        });
+        let row = Row::new("row", "work").with(steady("one", 2.0)).with(uneven.to_reach(Target::Times(1.0, "one")));
+        let line = &measure(row, 3).lines[1];
+        assert_eq!(line.ratio, Some(Ratio { median: 1.5, least: 1.0, greatest: 2.0 }), "of rounds two to four");
+        assert_eq!(line.verdicts[0].measured, "1.50 x (1.00..2.00)");
     }
 
     #[test]

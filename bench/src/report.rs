@@ -30,14 +30,16 @@ pub fn markdown(rows: &[Measured], facts: &[String], command: &str, rounds: usiz
     let _ = writeln!(text, "{}\n", summary(rows).trim_end());
     for row in rows {
         let _ = writeln!(text, "### {}\n\n{}\n", row.name, capital(&row.work));
-        let _ = writeln!(text, "| contender | {} | min..max | ratio | target |\n|---|---:|---:|---:|---|", row.unit);
+        let columns = format!("contender | {} | min..max | ratio | min..max of ratios | target", row.unit);
+        let _ = writeln!(text, "| {columns} |\n|---|---:|---:|---:|---:|---|");
         for line in &row.lines {
             let (name, spread) = (&line.name, format!("{}..{}", figure(line.least), figure(line.greatest)));
             let _ = writeln!(
                 text,
-                "| {name} | {} | {spread} | {} | {} |",
+                "| {name} | {} | {spread} | {} | {} | {} |",
                 figure(line.median),
                 ratio(line),
+                line.ratio.map_or("-".to_owned(), |ratio| format!("{:.2}..{:.2}", ratio.least, ratio.greatest)),
                 verdicts(line).trim_end()
             );
         }
@@ -85,7 +87,7 @@ fn figure(figure: f64) -> String {
 }
 
 fn ratio(line: &Line) -> String {
-    line.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
+    line.ratio.map_or("-".to_owned(), |ratio| format!("{:.2}", ratio.median))
 }
 
 fn verdicts(line: &Line) -> String {
@@ -122,8 +124,11 @@ mod tests {
         let rows = [measure(row.with(steady("two", 2.0).to_reach(Target::LessThan("one"))), 1)];
         assert_eq!(
             summary(&rows),
-            "0 targets met, 1 missed.\n\n- MISSED: row, two: faster than one, measured 2.00 x\n"
+            "0 targets met, 1 missed.\n\n- MISSED: row, two: faster than one, measured 2.00 x (2.00..2.00)\n"
         );
         assert!(table(&rows[0]).contains("faster than one: MISSED, 2.00 x"));
+        let page = markdown(&rows, &[], "it", 1);
+        let line = "| two | 2.000 | 2.000..2.000 | 2.00 | 2.00..2.00 | faster than one: MISSED, 2.00 x (2.00..2.00) |";
+        assert!(page.contains(line), "{page}");
     }
 }
