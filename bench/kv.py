@@ -4,7 +4,7 @@
     cargo build --release -p kettle --example kv
     bench/kv.py                            # nine rounds of a second or so for each figure
     bench/kv.py --rounds 1 --seconds 0.1   # shows that it works
-    bench/kv.py --markdown BENCHMARKS.md   # writes the table below `<!-- results of kv -->`
+    bench/kv.py --markdown BENCHMARKS.md   # writes the results between the marks
 
 All servers are up at once, on the first processor that this may use; redis-benchmark, on the second, loads them in turns, by the same command.
 A round is a run of each, in an order that rotates; the first round is thrown away. The time is the scheduler's account of all
@@ -30,7 +30,7 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-MARK = "<!-- results of kv -->"
+MARKS = ("<!-- results of kv -->", "<!-- end of results of kv -->")
 PROCESSORS = sorted(os.sched_getaffinity(0))
 REDIS = "Redis"
 # What a kettle server is started with.
@@ -111,7 +111,7 @@ def start(servers, directory):
 
 
 def measure(servers, rounds, seconds):
-    """Rows of (test, pipeline, name, times, rates, ratios)."""
+    """Rows of (name, work, lines); a line is (server, microseconds, ratios, requests per second), of all rounds."""
     rows = []
     # In this order: what is asked for is there.
     for test in ("set", "get"):
@@ -126,27 +126,52 @@ def measure(servers, rounds, seconds):
                     if turn > 0:
                         runs[server.name].append(run)
             base = [run[0] for run in runs[REDIS]]
+            lines = []
             for server in servers:
                 times, ticks, rates = zip(*runs[server.name])
                 # A clock that ticks a hundred times a second is off by some ticks.
                 if abs(sum(ticks) - sum(times)) > max(0.1 * sum(times), 0.1 / requests):
                     print(f"{server.name}: {sum(times)} by the scheduler, {sum(ticks)} by the clock", file=sys.stderr)
                 ratios = [time / redis for time, redis in zip(times, base)]
-                rows.append((test.upper(), pipeline, server.name, times, rates, ratios))
-                print(line(rows[-1]), flush=True)
+                lines.append((server.name, [time * 1e6 for time in times], ratios, rates))
+            many = pipeline > 1
+            how = f"{pipeline} commands at a time" if many else "one command at a time"
+            rows.append((f"kv-{test}-{pipeline}" if many else f"kv-{test}", f"{test.upper()}, {how}", lines))
+            print(table(rows[-1]), flush=True)
     return rows
 
 
-def line(row):
-    test, pipeline, name, times, rates, ratios = row
-    microseconds = [time * 1e6 for time in times]
-    spread = f"{min(microseconds):.2f}..{max(microseconds):.2f}"
-    ratio = statistics.median(ratios)
-    verdict = "" if name == REDIS or "two" in name else f"<= 1.00: {'met' if ratio <= 1.0 else 'MISSED'}"
-    return (
-        f"| {test} | {pipeline} | {name} | {statistics.median(microseconds):.2f} us | {spread} | {ratio:.2f} | {verdict} "
-        f"| {statistics.median(rates) / 1e3:.0f} |"
-    )
+def spread(figures):
+    return f"{min(figures):.2f}..{max(figures):.2f}"
+
+
+def has_target(name):
+    return name != REDIS and "two" not in name
+
+
+def table(row):
+    """The same form as that of bench and bench/net, and one more column."""
+    name, work, lines = row
+    columns = "contender | us | min..max | ratio | min..max of ratios | target | thousand requests/s"
+    text = f"### {name}\n\n{work}.\n\n| {columns} |\n|---|---:|---:|---:|---:|---|---:|\n"
+    for server, times, ratios, rates in lines:
+        ratio, verdict = statistics.median(ratios), ""
+        if has_target(server):
+            met = "met" if ratio <= 1.0 else "MISSED"
+            verdict = f"<= 1.00 x {REDIS}: {met}, {ratio:.2f} x ({spread(ratios)})"
+        figures = f"{statistics.median(times):.2f} | {spread(times)} | {ratio:.2f} | {spread(ratios)}"
+        text += f"| {server} | {figures} | {verdict} | {statistics.median(rates) / 1e3:.0f} |\n"
+    return text
+
+
+def summary(rows):
+    judged = [(row[0], line[0], line[2]) for row in rows for line in row[2] if has_target(line[0])]
+    missed = [(row, name, ratios) for row, name, ratios in judged if statistics.median(ratios) > 1.0]
+    lines = []
+    for row, name, ratios in missed:
+        measured = f"{statistics.median(ratios):.2f} x ({spread(ratios)})"
+        lines.append(f"- MISSED: {row}, {name}: <= 1.00 x {REDIS}, measured {measured}")
+    return f"{len(judged) - len(missed)} targets met, {len(missed)} missed." + "\n\n" * bool(lines) + "\n".join(lines)
 
 
 def report(rows, arguments):
@@ -154,15 +179,15 @@ def report(rows, arguments):
     with open("/proc/cpuinfo") as file:
         cpu = next(text.split(":")[1].strip() for text in file if text.startswith("model name"))
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    head = [
-        f"- CPU: {cpu}, {os.cpu_count()} of them; kernel: {platform.system()} {platform.release()}; Redis: {version.removeprefix('v=')}",
-        f"- date: {now}; load of the machine at the end: {os.getloadavg()[1]:.1f}",
+    facts = [
+        f"- CPU: {cpu}, {os.cpu_count()} of them",
+        f"- kernel: {platform.system()} {platform.release()}",
+        f"- Redis: {version.removeprefix('v=')}",
+        f"- date: {now}",
+        f"- load of the machine at the end: {os.getloadavg()[1]:.1f}",
         f"- command: `bench/kv.py --rounds {arguments.rounds} --seconds {arguments.seconds}`",
-        "",
-        "| command | pipeline | server | processor time | min..max | ratio | target | thousand requests/s |",
-        "|---|---:|---|---:|---:|---:|---|---:|",
     ]
-    return "\n".join(head + [line(row) for row in rows]) + "\n"
+    return "\n\n".join(["\n".join(facts), summary(rows)] + [table(row).rstrip() for row in rows])
 
 
 def main():
@@ -183,16 +208,14 @@ def main():
         finally:
             for server in servers:
                 server.stop()
-    text = report(rows, arguments)
-    print("\n" + text)
+    print(summary(rows))
     if arguments.markdown:
+        begin, end = MARKS
         with open(arguments.markdown) as file:
-            before, after = file.read().split(f"{MARK}\n", 1)
-        # The table ends where a line is that is neither of it nor of its head.
-        end = re.search(r"^(?![-|]|$)", after, re.MULTILINE)
-        rest = after[end.start() :] if end else ""
+            before, rest = file.read().split(begin, 1)
+        after = rest.split(end, 1)[1]
         with open(arguments.markdown, "w") as file:
-            file.write(f"{before}{MARK}\n{text}\n{rest}")
+            file.write(f"{before}{begin}\n{report(rows, arguments)}\n{end}{after}")
 
 
 if __name__ == "__main__":
