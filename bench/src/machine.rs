@@ -17,6 +17,20 @@ pub fn facts() -> Vec<String> {
     facts
 }
 
+/// Of which versions the rivals are, by a lock file.
+pub fn versions(lock: &str, names: &[&str]) -> String {
+    let version = |name: &&str| {
+        let package = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).map(|(_, rest)| rest);
+        format!("{name} {}", package.and_then(|rest| rest.split('"').next()).unwrap_or("none"))
+    };
+    names.iter().map(version).collect::<Vec<_>>().join(", ")
+}
+
+/// Which Go there is.
+pub fn go() -> String {
+    first_line("go", &["version"])
+}
+
 /// Whether there is a nightly toolchain.
 pub fn has_nightly() -> bool {
     succeeds("rustc", &["+nightly", "--version"])
@@ -62,5 +76,16 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
             String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
         }
         _ => "none".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_those_of_the_lock_file() {
+        let lock = "[[package]]\nname = \"tokio-util\"\nversion = \"9\"\n\n[[package]]\nname = \"tokio\"\nversion = \"1.2.3\"\n";
+        assert_eq!(versions(lock, &["tokio", "smol"]), "tokio 1.2.3, smol none");
     }
 }

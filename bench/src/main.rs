@@ -10,6 +10,20 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: bench [--quick] [--filter WORD] [--rounds N] [--markdown FILE]
        bench --instructions [--update]";
 
+/// The rivals that are dependencies.
+const RIVALS: [&str; 10] = [
+    "corosensei",
+    "generator",
+    "genawaiter",
+    "async-stream",
+    "tokio",
+    "async-executor",
+    "futures-lite",
+    "rayon",
+    "crossbeam-channel",
+    "flume",
+];
+
 fn main() -> ExitCode {
     match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
         Ok(code) => code,
@@ -48,7 +62,9 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
         }
     }
     let rounds = rounds.unwrap_or(if quick { 3 } else { 9 });
-    let facts = machine::facts();
+    let mut facts = machine::facts();
+    facts.push(format!("rivals: {}", machine::versions(include_str!("../Cargo.lock"), &RIVALS)));
+    facts.push(format!("Go: {}", machine::go()));
     for fact in &facts {
         println!("{fact}");
     }

@@ -112,17 +112,11 @@ fn facts() -> Vec<String> {
     let mut facts = machine::facts();
     facts.retain(|fact| !fact.starts_with("nightly"));
     let lock = include_str!("../Cargo.lock");
-    let rivals = ["tokio", "monoio", "compio", "smol", "may"].map(|name| format!("{name} {}", version(lock, name)));
-    facts.push(format!("rivals: {}", rivals.join(", ")));
-    facts.push(format!("Go: {}", said_by("go", &["version"])));
+    facts.push(format!("rivals: {}", machine::versions(lock, &["tokio", "monoio", "compio", "smol", "may"])));
+    facts.push(format!("Go: {}", machine::go()));
     facts.push(format!("uvloop: {}", said_by("python3", &["-c", "import uvloop; print(uvloop.__version__)"])));
     facts.push(format!("descriptors that a process can have: {}", descriptors()));
     facts
-}
-
-fn version<'a>(lock: &'a str, name: &str) -> &'a str {
-    let package = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).map(|(_, rest)| rest);
-    package.and_then(|rest| rest.split('"').next()).unwrap_or("none")
 }
 
 fn said_by(program: &str, arguments: &[&str]) -> String {
