@@ -72,7 +72,7 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
     let mut measured: Vec<Measured> = Vec::new();
     for row in all(&sizes) {
         if row.name.contains(&filter) {
-            let row = measure(row, rounds);
+            let row = measure(row.against_who_is_there(), rounds);
             print!("{}", report::table(&row));
             measured.push(row);
         }

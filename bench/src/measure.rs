@@ -56,6 +56,18 @@ impl Row {
         self
     }
 
+    /// Leaves out the targets against contenders that could not be had here: they can't be missed.
+    pub fn against_who_is_there(mut self) -> Self {
+        let present: Vec<String> = self.contenders.iter().map(|contender| contender.name.clone()).collect();
+        for contender in &mut self.contenders {
+            contender.targets.retain(|target| match target {
+                Target::Times(_, other) | Target::LessThan(other) => present.iter().any(|name| name == other),
+                Target::AtMost(_) => true,
+            });
+        }
+        self
+    }
+
     /// Adds a contender, if there is one.
     pub fn with_any(mut self, contender: Option<Contender>) -> Self {
         self.contenders.extend(contender);
@@ -323,6 +335,15 @@ mod tests {
         assert!(!met(Target::LessThan("one")));
         assert!(met(Target::AtMost(1.5)));
         assert!(!met(Target::LessThan("nobody")));
+    }
+
+    #[test]
+    fn who_is_not_there_is_no_target() {
+        let two = steady("two", 2.0).to_reach(Target::LessThan("nobody")).to_reach(Target::LessThan("one"));
+        let two = two.to_reach(Target::Times(1.0, "nobody")).to_reach(Target::AtMost(1.0));
+        let row = Row::new("row", "work").with(steady("one", 1.0)).with(two).against_who_is_there();
+        let targets: Vec<_> = measure(row, 1).lines[1].verdicts.iter().map(|verdict| verdict.target.clone()).collect();
+        assert_eq!(targets, ["faster than one", "<= 1 ns"]);
     }
 
     #[test]

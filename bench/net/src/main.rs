@@ -1,6 +1,6 @@
 //! The network benchmarks: Kettle's servers beside others, by processor time for a request. See BENCHMARKS.md.
 
-use bench::measure::{Measured, Target, measure};
+use bench::measure::{Measured, measure};
 use bench::{machine, report};
 use net::fleet::{Fleet, names};
 use net::rows::{ROWS, Sizes};
@@ -67,15 +67,7 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
     let mut measured: Vec<Measured> = Vec::new();
     for (name, make) in ROWS {
         if name.contains(&filter) {
-            let mut row = make(&sizes, name);
-            let present: Vec<String> = row.contenders.iter().map(|contender| contender.name.clone()).collect();
-            for contender in &mut row.contenders {
-                contender.targets.retain(|target| match target {
-                    Target::Times(_, other) | Target::LessThan(other) => present.iter().any(|name| name == other),
-                    Target::AtMost(_) => true,
-                });
-            }
-            let row = measure(row, rounds);
+            let row = measure(make(&sizes, name).against_who_is_there(), rounds);
             print!("{}", report::table(&row));
             measured.push(row);
             for name in [names::KETTLE_IDLE, names::KETTLE_EPOLL_IDLE] {
