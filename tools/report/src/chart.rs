@@ -12,7 +12,7 @@ const WIDTH: f64 = 960.0;
 /// From one row of the overview to the next.
 const PITCH: f64 = 21.0;
 /// The overview's plot.
-const PLOT: [f64; 2] = [150.0, 490.0];
+const PLOT: [f64; 2] = [165.0, 490.0];
 /// Where its two columns of words begin.
 const WORDS: [f64; 2] = [506.0, 730.0];
 /// Ratios that are still told apart by their place: as many on the side of losses as on that of wins.
@@ -21,7 +21,12 @@ const RATIO_TICKS: [f64; 9] = [0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
 
 /// A ratio as it is written.
 pub fn times(ratio: f64) -> String {
-    if ratio < 0.095 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
+    match ratio {
+        ratio if ratio >= 99.95 => grouped(&format!("{ratio:.0}")),
+        ratio if ratio >= 9.995 => format!("{ratio:.1}"),
+        ratio if ratio >= 0.095 => format!("{ratio:.2}"),
+        ratio => format!("{ratio:.3}"),
+    }
 }
 
 /// A figure as it is written, three digits of it.

@@ -202,23 +202,36 @@ impl Entry {
             let found = row.line(name).and_then(|rival| Some((rival.figure?.median, ratio(row, kettle, rival)?)));
             match found {
                 Some((figure, ratio)) => {
-                    let (figure, ratio) = (with_unit(figure, &row.unit), times(ratio.median));
-                    beside.push(format!("{shown} {figure}{open}{ratio}{close}"));
+                    let (figure, ratio) = (language.figure(figure, &row.unit), times(ratio.median));
+                    beside.push(format!("{} {figure}{open}{ratio}{close}", language.rival(shown)));
                 }
                 None => warnings
                     .push(format!("the row `{}` has no figure of `{name}`: the headline leaves it out", self.row)),
             }
         }
-        Ok(format!("| {words} | {} | {} |\n", with_unit(figure, &row.unit), beside.join(comma)))
+        Ok(format!("| {words} | {} | {} |\n", language.figure(figure, &row.unit), beside.join(comma)))
     }
 }
 
-/// A figure with its unit, or with the next larger one.
-fn with_unit(figure: f64, unit: &str) -> String {
-    match unit {
-        "ns" if figure >= 1000.0 => format!("{} µs", amount(figure / 1000.0)),
-        "us" => format!("{} µs", amount(figure)),
-        _ => format!("{} {unit}", amount(figure)),
+impl Language {
+    /// A rival's name; most are the same in every language.
+    fn rival(self, name: &'static str) -> &'static str {
+        match (self, name) {
+            (Self::Chinese, "hand-written iterator") => "手写迭代器",
+            (Self::Chinese, "`Box<dyn Iterator>` by hand") => "手写的 `Box<dyn Iterator>`",
+            (Self::Chinese, "io_uring by hand") => "手写的 io_uring 循环",
+            _ => name,
+        }
+    }
+
+    /// A figure with its unit, or with the next larger one.
+    fn figure(self, figure: f64, unit: &str) -> String {
+        match unit {
+            "ns" if figure >= 1000.0 => format!("{} µs", amount(figure / 1000.0)),
+            "us" => format!("{} µs", amount(figure)),
+            "bytes" if self == Self::Chinese => format!("{} 字节", amount(figure)),
+            _ => format!("{} {unit}", amount(figure)),
+        }
     }
 }
 
@@ -263,7 +276,8 @@ mod tests {
             (4290.7, "bytes", "4,291 bytes"),
         ];
         for (figure, unit, text) in cases {
-            assert_eq!(with_unit(figure, unit), text);
+            assert_eq!(Language::English.figure(figure, unit), text);
         }
+        assert_eq!(Language::Chinese.figure(4290.7, "bytes"), "4,291 字节");
     }
 }

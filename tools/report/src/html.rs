@@ -172,7 +172,7 @@ fn rows_of(part: &Part) -> String {
     let mut text = format!("<h2 id=\"part-{}\">{}</h2>\n", part.source.name, escaped(part.source.title));
     text += "<p class=\"legend\"><span class=\"own\">● Kettle</span> <span>● others</span> <span>○ limits, by hand</span>\n\
              <span class=\"met\">┃ at most so much: met</span> <span class=\"missed\">━┃ missed, by so much</span>\n\
-             <span>thin lines: least to greatest</span> <span>ratio: to the first one</span></p>\n";
+             <span>thin: least to greatest</span> <span>ratio: to the first</span></p>\n";
     for row in &part.rows {
         let _ = write!(
             text,
