@@ -34,6 +34,7 @@ use self::roots::Roots;
 use crate::cancelled::{Cancelled, Reason};
 use crate::crew::{Crew, Member};
 use crate::event_loop;
+use crate::foreign::discard;
 use crate::header::{Purpose, Wait};
 use crate::region;
 use crate::run::{DEFAULT_STACK_SIZE, EventLoop, LoopBuilder};
@@ -41,11 +42,15 @@ use crate::wait;
 use crate::waiter::{Waiter, Woken};
 use kettle_driver::Config;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+/// How many threads there can be in Linux at most: one for each process id that it has.
+const MOST: usize = 1 << 22;
 
 /// Workers that are to be run. Made by [`workers`].
 #[derive(Clone, Debug)]
@@ -115,13 +120,15 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// If there are to be 0 workers, in a simulation, and if the system has no thread, event loop or core for one of them.
+    /// If there are to be 0 workers, or more than there can be threads; in a simulation; and if the system has no thread, event loop
+    /// or core for one of them.
     /// Then the function has not been called.
     ///
     /// # Panics
     ///
-    /// With the first panic of a function, or that there is no memory for its stack. It cancels those of the other workers, and is resumed when all have ended. (A
-    /// worker that is to leave the others alone calls [`catch_unwind`].) Panics of other tasks go to who joins them.
+    /// With the first panic of a function, or that there is no memory for its stack. It cancels those of the other workers, and is
+    /// resumed when all have ended, and what they have returned is dropped. (A worker that is to leave the others alone calls
+    /// [`catch_unwind`].) Panics of other tasks go to who joins them.
     ///
     /// # Cancellation
     ///
@@ -135,6 +142,10 @@ impl Workers {
         if self.count == 0 {
             return Err(io::Error::new(ErrorKind::InvalidInput, "run 0 workers: nobody would call the function"));
         }
+        if self.count > MOST {
+            let message = format!("run {} workers: Linux has at most {MOST} threads", self.count);
+            return Err(io::Error::new(ErrorKind::InvalidInput, message));
+        }
         let is_simulated = event_loop::current().is_some_and(|current| current.order().is_some());
         if is_simulated || self.event_loop().simulates() {
             let message = "run workers in a simulation, which is one thread: run its event loop alone";
@@ -146,7 +157,7 @@ impl Workers {
         let roots = Roots::new(Arc::clone(&crew));
         let (ended, waits) = (Waiter::new(), Purpose::here(Wait::Tasks));
         let running = Running { count: AtomicUsize::new(self.count), ended: &ended };
-        let results: Vec<_> = thread::scope(|scope| {
+        let mut results = Results(thread::scope(|scope| {
             let mut threads = Vec::with_capacity(self.count);
             for member in members {
                 let index = member.index;
@@ -171,8 +182,8 @@ impl Workers {
                 ended.wait_for_notice();
             }
             // They are about to end.
-            threads.into_iter().map(|thread| thread.join()).collect()
-        });
+            threads.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
+        }));
         crew.close();
         let (error, panic) = roots.into_failures();
         match (error, panic) {
@@ -186,7 +197,17 @@ impl Workers {
             (None, None) => wait::raise_if_cancelled(),
         }
         let result = |result: thread::Result<_>| result.unwrap_or_else(|panic| resume_unwind(panic));
-        Ok(results.into_iter().filter_map(result).collect())
+        Ok(mem::take(&mut results.0).into_iter().filter_map(result).collect())
+    }
+}
+
+/// What the functions have returned. If nobody is to have that, because a panic is resumed, destructors of it that panic as well
+/// go no further: they would end the process.
+struct Results<T>(Vec<T>);
+
+impl<T> Drop for Results<T> {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|result| _ = discard(result));
     }
 }
 

@@ -349,6 +349,44 @@ fn when_all_workers_panic_one_of_them_is_resumed() {
 }
 
 #[test]
+fn a_panic_is_resumed_though_destructors_of_the_others_results_panic() {
+    struct Spills;
+    impl Drop for Spills {
+        fn drop(&mut self) {
+            panic_quietly("spilled");
+        }
+    }
+    let run = || {
+        workers(3).run(|worker| match worker.index() {
+            0 => panic_quietly("first"),
+            _ => Spills,
+        })
+    };
+    let panic = catch_unwind(|| run().map(drop)).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"first"));
+    // Nor do they hide that who waits was cancelled.
+    let late = EventLoop::new().unwrap().run(|| {
+        let has_begun = AtomicBool::new(false);
+        cancel_scope(|tea| {
+            scope(|s| {
+                s.spawn(|| {
+                    until(|| has_begun.load(Ordering::Relaxed));
+                    tea.cancel();
+                });
+                let run = workers(2).run(|_| {
+                    has_begun.store(true, Ordering::Relaxed);
+                    let unwound = catch_unwind(park).unwrap_err();
+                    assert!(unwound.is::<Cancelled>());
+                    Spills
+                });
+                run.map(drop)
+            })
+        })
+    });
+    assert_eq!(late.unwrap_err().reason(), Reason::Explicit);
+}
+
+#[test]
 fn a_worker_that_catches_its_panic_leaves_the_others_alone() {
     let results = workers(2).run(|worker| {
         catch_unwind(|| {
@@ -582,6 +620,15 @@ fn no_workers_are_an_error() {
     let error = workers(0).run(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(error.to_string(), "run 0 workers: nobody would call the function");
+}
+
+#[test]
+fn more_workers_than_a_system_can_have_are_an_error() {
+    for count in [usize::MAX, 1 << 40, (1 << 22) + 1] {
+        let error = workers(count).run(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.to_string(), format!("run {count} workers: Linux has at most 4194304 threads"));
+    }
 }
 
 #[test]
