@@ -109,6 +109,8 @@ struct Slot {
     /// Within the window.
     deaths: VecDeque<Instant>,
     restarts: u64,
+    /// When the last process of it ended.
+    ended: Option<Instant>,
     /// It waits, since then, until then: for ever, if no clock gets there.
     waits: Option<(Instant, Option<Instant>)>,
 }
@@ -211,6 +213,7 @@ impl Crew {
     pub(super) fn exited(&mut self, id: Id, status: ExitStatus, now: Instant) {
         let Some(member) = self.members.remove(&id) else { return };
         let Member { index, version, pid, state, is_overdue, .. } = member;
+        self.slots[index].ended = Some(now);
         if state == State::Draining {
             if is_overdue {
                 let time = self.rules.drain_within;
@@ -318,7 +321,9 @@ impl Crew {
     fn end_all(&mut self, failure: Option<Failure>, now: Instant) {
         self.phase = Phase::Stopping(failure);
         self.actions.retain(|action| !matches!(action, Action::Start(..) | Action::FindNext));
-        self.slots.iter_mut().for_each(|slot| slot.waits = None);
+        for slot in &mut self.slots {
+            slot.ended = slot.waits.take().map(|(since, _)| since).or(slot.ended);
+        }
         self.drain_all(Version::Current, now);
         self.drain_all(Version::Next, now);
     }
@@ -353,12 +358,15 @@ impl Crew {
     pub(super) fn status(&self, now: Instant) -> Status {
         let mut workers: Vec<_> = self.members.values().map(|member| self.status_of(member, now)).collect();
         for (index, slot) in self.slots.iter().enumerate() {
-            let since = match slot.waits {
-                Some((since, _)) => now.saturating_duration_since(since),
+            let (state, since) = match slot.waits {
+                Some((since, _)) => (State::Waiting, since),
                 None if self.members.values().any(|member| member.index == index) => continue,
-                None => Duration::ZERO,
+                None if matches!(self.phase, Phase::Stopping(_)) => (State::Ended, slot.ended.unwrap_or(now)),
+                // It is about to be started.
+                None => (State::Waiting, now),
             };
-            workers.push(WorkerStatus { index, pid: None, state: State::Waiting, restarts: slot.restarts, since });
+            let since = now.saturating_duration_since(since);
+            workers.push(WorkerStatus { index, pid: None, state, restarts: slot.restarts, since });
         }
         workers.sort_by_key(|worker| worker.index);
         Status { workers, reloads: self.reloads }

@@ -39,12 +39,14 @@ pub struct WorkerStatus {
 pub enum State {
     /// Its process runs, and has not said yet that it is ready.
     Starting,
-    /// It serves.
+    /// It serves, as far as it has said: nobody asks it again. One that hangs is found by who is served by it.
     Ready,
     /// It has been asked to end, or has said that it is about to, and finishes what it has begun.
     Draining,
     /// It has died, and is started again when its time has come.
     Waiting,
+    /// It has ended, and is not started again: all are to end.
+    Ended,
 }
 
 impl Status {
@@ -54,7 +56,7 @@ impl Status {
         indices.all(|index| self.workers.iter().any(|worker| worker.index == index && worker.state == State::Ready))
     }
 
-    /// How many processes are in a state.
+    /// How many are in a state.
     pub fn count(&self, state: State) -> usize {
         self.workers.iter().filter(|worker| worker.state == state).count()
     }
@@ -86,6 +88,7 @@ impl fmt::Display for State {
             Self::Ready => "ready",
             Self::Draining => "draining",
             Self::Waiting => "waiting",
+            Self::Ended => "ended",
         })
     }
 }
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     fn worker(index: usize, state: State) -> WorkerStatus {
-        let pid = (state != State::Waiting).then_some(100 + index as u32);
+        let pid = (!matches!(state, State::Waiting | State::Ended)).then_some(100 + index as u32);
         WorkerStatus { index, pid, state, restarts: 3, since: Duration::from_millis(7999) }
     }
 
@@ -122,7 +125,7 @@ mod tests {
         let text = "healthy: 2 ready, 1 reloads; worker 0 pid 100 draining 7 s, 3 restarts; worker 0 pid 100 ready 7 s, \
                     3 restarts; worker 1 pid 101 ready 7 s, 3 restarts";
         assert_eq!(status.to_string(), text);
-        for state in [State::Starting, State::Draining, State::Waiting] {
+        for state in [State::Starting, State::Draining, State::Waiting, State::Ended] {
             let status = Status { workers: vec![worker(0, State::Ready), worker(1, state)], reloads: 0 };
             assert!(!status.is_healthy(), "{state}");
             assert!(status.to_string().starts_with("unhealthy: 1 ready"));

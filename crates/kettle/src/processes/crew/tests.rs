@@ -289,6 +289,26 @@ fn stopping_while_one_waits_to_be_started_again_does_not_start_it() {
 }
 
 #[test]
+fn who_has_ended_while_others_finish_does_not_wait_to_be_started() {
+    let mut world = World::serving(3);
+    // The second time it waits.
+    world.dies(world.ids[2]);
+    world.dies(world.last());
+    world.pass(SECOND / 2);
+    world.crew.stop(world.now);
+    world.act();
+    world.pass(SECOND);
+    world.ends(world.ids[0]);
+    world.pass(SECOND);
+    assert_eq!(world.states(), [(0, State::Ended), (1, State::Draining), (2, State::Ended)]);
+    let status = world.crew.status(world.now);
+    assert!(!status.is_healthy());
+    let since: Vec<_> = status.workers.iter().map(|worker| worker.since).collect();
+    assert_eq!(since, [SECOND, 2 * SECOND, 5 * SECOND / 2]);
+    assert!(status.to_string().contains("; worker 0 ended 1 s, 0 restarts; "), "{status}");
+}
+
+#[test]
 fn stopping_twice_kills_everybody() {
     let mut world = World::serving(2);
     let [one, other] = world.ids[..] else { panic!() };
