@@ -1,7 +1,8 @@
 //! Owns channels between processes: messages of one type each way, over a pair of connected sockets.
 //!
-//! A message is its length in four bytes, and its bytes. Invariant: what lies in `outgoing` and `incoming` between two waits is
-//! frames, of which the first may have gone or come in part; so a wait that ends early loses nothing, and breaks nothing.
+//! A message is its length in four bytes, and its bytes: a frame. Invariant: what lies in `incoming` between two waits is frames, of which
+//! the last may have come in part, and in `outgoing` the one that may have gone in part; so a wait that ends early loses nothing,
+//! breaks nothing, and leaves no more than that one behind.
 #![forbid(unsafe_code)]
 
 use super::descriptor::Descriptor;
@@ -40,9 +41,17 @@ const MOST: usize = 16 << 20;
 /// ```
 pub struct Channel<S, R> {
     socket: Descriptor<UnixStream>,
-    outgoing: Mutex<Vec<u8>>,
+    outgoing: Mutex<Outgoing>,
     incoming: Mutex<Vec<u8>>,
     types: PhantomData<fn(S) -> R>,
+}
+
+/// A frame that is under way.
+#[derive(Default)]
+struct Outgoing {
+    frame: Vec<u8>,
+    /// How much of it has gone.
+    sent: usize,
 }
 
 impl<S: Wire, R: Wire> Channel<S, R> {
@@ -59,7 +68,7 @@ impl<S: Wire, R: Wire> Channel<S, R> {
     pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
         Ok(Self {
             socket: Descriptor::new(socket)?,
-            outgoing: Mutex::new(Vec::new()),
+            outgoing: Mutex::default(),
             incoming: Mutex::new(Vec::new()),
             types: PhantomData,
         })
@@ -73,7 +82,8 @@ impl<S: Wire, R: Wire> Channel<S, R> {
     ///
     /// # Cancellation
     ///
-    /// An error, whose source is [`Cancelled`](crate::Cancelled). The message may be sent all the same, whole, with the next one.
+    /// An error, whose source is [`Cancelled`](crate::Cancelled). The message was not sent; unless a part of it had gone: then the
+    /// rest goes before the next one.
     pub fn send(&self, message: &S) -> io::Result<()> {
         // By itself: the message's own code may panic in the middle.
         let mut frame = vec![0; 4];
@@ -88,19 +98,26 @@ impl<S: Wire, R: Wire> Channel<S, R> {
         };
         frame[..4].copy_from_slice(&header.to_le_bytes());
         let mut outgoing = lock(&self.outgoing);
-        outgoing.append(&mut frame);
-        while !outgoing.is_empty() {
-            match self.socket.write(&outgoing) {
-                Ok(sent) => drop(outgoing.drain(..sent)),
+        // What is left of an earlier one.
+        self.flush(&mut outgoing)?;
+        outgoing.frame = frame;
+        self.flush(&mut outgoing)
+    }
+
+    /// Sends what is under way. Of that a failure leaves what has gone in part, unless nobody will ever receive it.
+    fn flush(&self, outgoing: &mut Outgoing) -> io::Result<()> {
+        while outgoing.sent < outgoing.frame.len() {
+            match self.socket.write(&outgoing.frame[outgoing.sent..]) {
+                Ok(len) => outgoing.sent += len,
                 Err(error) => {
-                    if error.kind() == ErrorKind::BrokenPipe {
-                        // Nobody will ever receive it.
-                        *outgoing = Vec::new();
+                    if outgoing.sent == 0 || error.kind() == ErrorKind::BrokenPipe {
+                        *outgoing = Outgoing::default();
                     }
                     return Err(error);
                 }
             }
         }
+        *outgoing = Outgoing::default();
         Ok(())
     }
 
@@ -155,8 +172,8 @@ fn frame(bytes: &[u8]) -> io::Result<Option<usize>> {
 }
 
 /// What a task has left that was unwound while it waited is as good as before.
-fn lock(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
-    bytes.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(half: &Mutex<T>) -> MutexGuard<'_, T> {
+    half.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S, R> AsFd for Channel<S, R> {
@@ -241,7 +258,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(one.send(&vec![7; 100]).unwrap_err().kind(), ErrorKind::BrokenPipe);
         }
-        assert_eq!(lock(&one.outgoing).len(), 0);
+        assert_eq!(lock(&one.outgoing).frame.len(), 0);
     }
 
     #[test]
@@ -292,6 +309,31 @@ mod tests {
             });
             one.send(&vec![7]).unwrap();
             assert!(received.join().unwrap() == [long, vec![7]]);
+        });
+    }
+
+    #[test]
+    fn messages_whose_sending_was_cancelled_do_not_pile_up() {
+        crate::run(|| {
+            let (one, other) = Channel::<(u32, Vec<u8>), ()>::pair().unwrap();
+            let message = |number| (number, vec![7; 50_000]);
+            // Nobody receives: there is room for some of them.
+            let sent: Vec<_> = (0..100)
+                .filter(|&number| matches!(timeout(Duration::ZERO, || one.send(&message(number))), Ok(Ok(()))))
+                .collect();
+            assert!(sent.len() < 90, "{}", sent.len());
+            let received = thread::spawn(move || {
+                std::iter::from_fn(|| other.recv().unwrap()).map(|(number, _)| number).collect::<Vec<_>>()
+            });
+            one.send(&message(100)).unwrap();
+            drop(one);
+            let mut received = received.join().unwrap();
+            assert_eq!(received.pop(), Some(100));
+            // Of the first one that was cancelled a part had gone, so the rest of it had to follow.
+            assert!(
+                received == sent || received[..sent.len()] == sent && received.len() == sent.len() + 1,
+                "{received:?}"
+            );
         });
     }
 
