@@ -109,6 +109,9 @@ use std::net;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How many processes there can be in Linux at most: one for each id that it has.
+const MOST: usize = 1 << 22;
+
 /// Workers that are to be run, each in a process of its own. Made by [`processes`].
 ///
 /// `Up` is what workers send to the supervisor, and `Down` what they receive; see [`attend`](Self::attend).
@@ -265,7 +268,7 @@ impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
     ///
     /// # Errors
     ///
-    /// In the supervisor: if there are to be 0 workers; if it can't listen, or has been passed other listeners than it asks for; if
+    /// In the supervisor: if there are to be 0 workers, or more than there can be processes; if it can't listen, or has been passed other listeners than it asks for; if
     /// somebody listens at the path of the status socket; if this process has run workers before, or is a simulation; and if
     /// something else can't be had that it needs. Then no worker was started. A [crash loop](Error::is_crash_loop); an end that was
     /// [forced](Error::is_forced). Then no worker is left.
@@ -279,6 +282,12 @@ impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
     pub fn run(self, f: impl FnOnce(&Worker<Up, Down>) -> io::Result<()>) -> Result<(), Error> {
         if self.rules.count == 0 {
             return Err(refused("run 0 workers", "nobody would call the function"));
+        }
+        if self.rules.count > MOST {
+            return Err(refused(
+                &format!("run {} workers", self.rules.count),
+                &format!("Linux has at most {MOST} processes"),
+            ));
         }
         let Some(inheritance) = Inheritance::take() else {
             return Err(refused("run workers a second time", "one process runs them once"));

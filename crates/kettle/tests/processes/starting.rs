@@ -17,6 +17,12 @@ fn no_workers_are_too_few() {
 }
 
 #[test]
+fn more_workers_than_a_system_can_have_are_too_many() {
+    let text = format!("run {} workers", usize::MAX);
+    assert_refuses(Service::start_with("answers", usize::MAX, ""), &[&text, "4194304"]);
+}
+
+#[test]
 fn an_address_that_is_none_or_in_use_is_named() {
     assert_refuses(Service::start_with("answers at", 2, "nowhere"), &["listen on nowhere"]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
