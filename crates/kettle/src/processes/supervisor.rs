@@ -134,7 +134,9 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
             });
         });
         if result.is_err() {
-            self.say(format!("who attends to workers had not finished {LAST_WORDS:?} after them"));
+            self.say(format!(
+                "{LAST_WORDS:?} after the workers, who attends to them had not finished, or what they have started held their output"
+            ));
         }
         end
     }
