@@ -110,15 +110,13 @@ fn converse(worker: &Worker<String, ()>, mut stream: TcpStream) -> io::Result<()
     let mut buffer = [0; BUFFER];
     let mut is_new = true;
     loop {
-        let len = match worker.unless_draining(|| stream.read(&mut buffer)) {
-            Some(Ok(len)) => len,
-            Some(Err(error)) if !worker.is_draining() => return Err(error),
-            // Nothing, or the error of a read that waited when the end came.
-            _ if is_new => {
+        let len = match worker.unless_draining(|| stream.read(&mut buffer))? {
+            Some(len) => len,
+            None if is_new => {
                 stream.set_read_timeout(Some(FIRST_WORD))?;
                 stream.read(&mut buffer)?
             }
-            _ => break,
+            None => break,
         };
         if len == 0 {
             break;

@@ -84,7 +84,7 @@ impl<Up, Down> Worker<Up, Down> {
         self.listeners.iter().map(|(name, listener)| Listener { worker: self, name: name.as_deref(), listener })
     }
 
-    /// The connections of the first listener, until the worker is to end. Each `next` is a [`Listener::accept`].
+    /// The connections of the first listener, until the worker is to end: [`Listener::incoming`].
     ///
     /// # Panics
     ///
@@ -103,9 +103,30 @@ impl<Up, Down> Worker<Up, Down> {
         self.draining.clone()
     }
 
-    /// Runs a function that is cancelled when the worker is to end; `None` if it has been cancelled, or was not called because that
+    /// Runs a function that is cancelled when the worker is to end; `Ok(None)` if it has been cancelled, or was not called because that
     /// was so already. For waits that may be without end: for the next request of a connection, say. Not for the first one: who has
     /// just come may be about to send it, and a reload would drop that connection.
+    ///
+    /// ```no_run
+    /// use kettle::net::TcpStream;
+    /// use kettle::processes::Worker;
+    /// use std::io::{self, Read, Write};
+    ///
+    /// fn converse(worker: &Worker, mut client: TcpStream) -> io::Result<()> {
+    ///     let mut buffer = [0; 4096];
+    ///     let mut len = client.read(&mut buffer)?;
+    ///     while len > 0 {
+    ///         client.write_all(&buffer[..len])?;
+    ///         let Some(next) = worker.unless_draining(|| client.read(&mut buffer))? else { break };
+    ///         len = next;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the function.
     ///
     /// # Panics
     ///
@@ -113,10 +134,10 @@ impl<Up, Down> Worker<Up, Down> {
     ///
     /// # Cancellation
     ///
-    /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, so what it returns then is given. So a read
-    /// that waits when the worker is to end gives `Some(Err(_))`, whose source is [`Cancelled`]; nothing was
-    /// read, and it may be done again outside of this. A cancellation from outside passes through.
-    pub fn unless_draining<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+    /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, whose source is [`Cancelled`]. A function that
+    /// returns that error has been cancelled, and whatever else it returns is given. An operation that was cancelled has done
+    /// nothing, and may be done again outside of this. A cancellation from outside passes through.
+    pub fn unless_draining<T>(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
         self.draining.unless_begun(f)
     }
 
@@ -150,9 +171,13 @@ impl Draining {
     }
 
     /// As [`Worker::unless_draining`].
-    pub fn unless_begun<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the function.
+    pub fn unless_begun<T>(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
         if self.is_begun() {
-            return None;
+            return Ok(None);
         }
         let mut news = self.news.clone();
         let mut result = None;
@@ -168,8 +193,15 @@ impl Draining {
         });
         // What it has done before it heard of that is not lost.
         debug_assert!(ended.is_err() || result.is_some());
-        result
+        match result.transpose() {
+            Err(error) if self.is_begun() && is_cancelled(&error) => Ok(None),
+            result => result,
+        }
     }
+}
+
+fn is_cancelled(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|source| source.is::<Cancelled>())
 }
 
 /// Where a worker accepts connections. The queue of those that nobody has accepted yet is one for all workers, and its
@@ -207,12 +239,7 @@ impl<'a, Up, Down> Listener<'a, Up, Down> {
     /// As of [`TcpListener::accept`].
     pub fn accept(&self) -> Option<io::Result<(TcpStream, SocketAddr)>> {
         self.worker.ready();
-        let accepted = self.worker.unless_draining(|| self.listener.accept())?;
-        let is_cancelled = |error: &io::Error| error.get_ref().is_some_and(|source| source.is::<Cancelled>());
-        match accepted {
-            Err(error) if self.worker.is_draining() && is_cancelled(&error) => None,
-            accepted => Some(accepted),
-        }
+        self.worker.unless_draining(|| self.listener.accept()).transpose()
     }
 
     /// The connections as they come, until the worker is to end: [`std::net::TcpListener::incoming`].
@@ -398,20 +425,23 @@ mod tests {
     fn what_is_done_before_the_end_is_given_and_what_waits_is_ended() {
         crate::run(|| {
             let (worker, supervisor) = worker();
-            assert_eq!(worker.unless_draining(|| 7), Some(7));
+            assert_eq!(worker.unless_draining(|| Ok(7)).unwrap(), Some(7));
+            let refused = worker.unless_draining(|| Err::<(), _>(io::ErrorKind::ConnectionRefused.into()));
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
             let end = || _ = supervisor.shutdown(std::net::Shutdown::Write);
             let ended = worker.unless_draining(|| {
                 end();
                 crate::thread::sleep(Duration::MAX);
+                Ok(())
             });
-            assert_eq!(ended, None);
-            assert_eq!(worker.unless_draining(|| 7), None);
+            assert_eq!(ended.unwrap(), None);
+            assert_eq!(worker.unless_draining(|| Ok(7)).unwrap(), None);
             assert_eq!(crate::timeout(Duration::from_millis(1), || worker.draining().wait()), Ok(()));
         });
     }
 
     #[test]
-    fn a_read_that_waits_when_the_end_comes_gives_an_error_and_may_be_done_again() {
+    fn a_read_that_waits_when_the_end_comes_gives_nothing_and_may_be_done_again() {
         crate::run(|| {
             let (worker, supervisor) = worker();
             let client = TcpStream::connect(worker.listener().local_addr().unwrap()).unwrap();
@@ -421,8 +451,7 @@ mod tests {
                 supervisor
             });
             let mut word = [0];
-            let error = worker.unless_draining(|| accepted.read(&mut word)).unwrap().unwrap_err();
-            assert!(error.get_ref().unwrap().is::<Cancelled>());
+            assert_eq!(worker.unless_draining(|| accepted.read(&mut word)).unwrap(), None);
             assert!(worker.is_draining());
             (&client).write_all(b"t").unwrap();
             accepted.read_exact(&mut word).unwrap();
