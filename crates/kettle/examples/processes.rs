@@ -19,9 +19,6 @@ const BUFFER: usize = 4 * 1024;
 /// How long a worker that is to end waits for the first word of a connection that it has accepted.
 const FIRST_WORD: Duration = Duration::from_secs(1);
 
-/// How long a worker waits for descriptors when there are none left.
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// What the program was told. Each worker is told the same.
 #[derive(Default)]
 struct Told {
@@ -93,10 +90,7 @@ fn serve(worker: &Worker<String, ()>) -> io::Result<()> {
         for stream in worker.incoming() {
             match stream {
                 Ok(stream) => drop(connections.spawn(move || converse(worker, stream))),
-                Err(error) => {
-                    thread::sleep(PAUSE);
-                    eprintln!("accept: {error}");
-                }
+                Err(error) => eprintln!("accept: {error}"),
             }
         }
     });

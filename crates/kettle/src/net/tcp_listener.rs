@@ -125,6 +125,9 @@ impl TcpListener {
 
     /// The connections as they come: [`std::net::TcpListener::incoming`]. It does not end; each `next` is an
     /// [`accept`](Self::accept).
+    ///
+    /// As of std's, what skips errors (`flatten`) tries again and again while there are no descriptors left. Its neighbours run
+    /// meanwhile, and it goes on when one of them closes something; a server that expects that pauses at an error.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }

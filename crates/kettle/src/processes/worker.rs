@@ -21,6 +21,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long accepting pauses when there are no descriptors left.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// A worker says that it serves.
 pub(super) const READY: u8 = b'R';
 /// A worker says that somebody else has asked it to end.
@@ -242,7 +245,8 @@ impl<'a, Up, Down> Listener<'a, Up, Down> {
         self.worker.unless_draining(|| self.listener.accept()).transpose()
     }
 
-    /// The connections as they come, until the worker is to end: [`std::net::TcpListener::incoming`].
+    /// The connections as they come, until the worker is to end: [`std::net::TcpListener::incoming`]. Unlike that it pauses for 50
+    /// milliseconds before it gives an error for want of descriptors or memory, so that who skips errors does not spin.
     pub fn incoming(self) -> Incoming<'a, Up, Down> {
         Incoming { listener: self }
     }
@@ -265,8 +269,22 @@ impl<Up, Down> Iterator for Incoming<'_, Up, Down> {
 
     /// Waits for the next connection. A checkpoint.
     fn next(&mut self) -> Option<io::Result<TcpStream>> {
-        Some(self.listener.accept()?.map(|(stream, _)| stream))
+        let accepted = self.listener.accept()?;
+        if accepted.as_ref().is_err_and(is_for_want) {
+            // It would be the same again at once: others have to end first.
+            _ = self.listener.worker.unless_draining(|| {
+                crate::thread::sleep(PAUSE);
+                Ok(())
+            });
+        }
+        Some(accepted.map(|(stream, _)| stream))
     }
+}
+
+/// Whether the system had not enough of something.
+fn is_for_want(error: &io::Error) -> bool {
+    let wants = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|errno| wants.contains(&errno))
 }
 
 impl<Up, Down> FusedIterator for Incoming<'_, Up, Down> {}

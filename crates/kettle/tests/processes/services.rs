@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, exit, id};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Which program this process is, if it is one.
 pub(crate) const PROGRAM: &str = "KETTLE_TEST_PROGRAM";
@@ -167,6 +167,19 @@ fn run(program: &str) -> Result<(), Error> {
                 Ok(())
             })
         }
+        "has few descriptors" => plain().open_files(40).run(|worker| {
+            println!("serves {}", worker.listener().local_addr()?);
+            let mut clients = Vec::new();
+            let mut incoming = worker.incoming();
+            loop {
+                let before = Instant::now();
+                match incoming.next() {
+                    Some(Ok(client)) => clients.push(client),
+                    Some(Err(error)) => println!("paused {}: {error}", before.elapsed() >= Duration::from_millis(50)),
+                    None => return Ok(()),
+                }
+            }
+        }),
         "has too high limits" => quickly(plain()).open_files(u64::MAX).run(answer),
         "has children" => plain().run(|worker| {
             worker.ready();

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::service::{Service, is_alive, kill, pid_in, wait_for_end};
+use std::net::TcpStream;
 
 #[test]
 fn all_workers_answer_at_one_address() {
@@ -75,6 +76,18 @@ fn workers_keep_within_their_limits() {
     for _ in 0..2 {
         let line = service.hear(&["few files"]);
         assert!(line.ends_with("few files true, much memory false"), "{line}");
+    }
+    service.assert_ends();
+}
+
+#[test]
+fn accepting_pauses_when_no_descriptors_are_left() {
+    let mut service = Service::start_with("has few descriptors", 1, "");
+    let (_, addr) = service.serving(1);
+    let _clients: Vec<_> = (0..60).map(|_| TcpStream::connect(addr).unwrap()).collect();
+    for _ in 0..3 {
+        let line = service.hear(&["] paused "]);
+        assert!(line.contains("paused true: "), "{line}");
     }
     service.assert_ends();
 }
