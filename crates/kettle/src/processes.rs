@@ -49,7 +49,8 @@
 //! SIGTERM ends it at once.
 //!
 //! The supervisor says on the standard error what it does and why. What workers print comes out line by line, with the
-//! worker's index and process before it.
+//! worker's index and process before it. While nobody reads what the supervisor prints, a worker that prints waits, as at any pipe;
+//! when the supervisor has gone, nobody hears what its workers print.
 //!
 //! # What is never lost
 //!
@@ -98,6 +99,7 @@ use self::executable::Output;
 use self::inherited::{Inheritance, Inherited, Passed};
 use self::limits::Limits;
 use self::listeners::Place;
+use self::output::Ends;
 use self::signals::Signals;
 use self::status_socket::StatusSocket;
 use self::supervisor::{Attend, Supervision};
@@ -317,7 +319,11 @@ impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
     fn work(self, passed: Passed, f: impl FnOnce(&Worker<Up, Down>) -> io::Result<()>) -> Result<(), Error> {
         let Passed { index, control, channel, listeners } = passed;
         let terminate = signals::of_worker().map_err(Error::system("listen to signals"))?;
-        let watched = worker::watch(control, terminate, self.rules.drain_within);
+        let printed = match self.output {
+            Output::Lines => Ends::of_this_process(),
+            Output::Inherited => Ends::default(),
+        };
+        let watched = worker::watch(control, terminate, self.rules.drain_within, printed);
         let watched = watched.map_err(Error::system("start the thread that listens to the supervisor"))?;
         executable::take_name();
         self.limits.apply()?;

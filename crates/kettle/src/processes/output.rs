@@ -1,4 +1,4 @@
-//! Owns what workers print: whole lines, each with who says it.
+//! Owns what workers print: whole lines, each with who says it; and that they may print when nobody is there to hear it.
 //!
 //! Invariant: a line goes out as one piece, with nobody else's in between, unless it is longer than [`LONGEST`]; then each part of it
 //! does.
@@ -7,10 +7,12 @@
 use super::descriptor::{Descriptor, write_all};
 use crate::sync::Mutex;
 use kettle_rt::{shield, timeout};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::sync::PoisonError;
+use std::thread;
 use std::time::Duration;
 
 /// How long a line may be, in bytes.
@@ -62,6 +64,34 @@ impl<F: AsFd> Out<F> {
             _ = shield(|| timeout(PATIENCE, || self.write(&lines.whole)));
         }
         result
+    }
+}
+
+/// The other ends of the pipes into which this worker prints, which its supervisor reads. With them here printing is no error when
+/// that has gone.
+#[derive(Default)]
+pub(super) struct Ends(Vec<File>);
+
+impl Ends {
+    /// Those of the standard output and error, if they are pipes.
+    pub(super) fn of_this_process() -> Self {
+        let end = |fd| {
+            let path = format!("/proc/self/fd/{fd}");
+            let is_pipe = fs::metadata(&path).is_ok_and(|file| file.file_type().is_fifo());
+            // Without it a worker that prints ends earlier: no reason not to begin.
+            is_pipe.then(|| File::open(path).ok()).flatten()
+        };
+        Self([libc::STDOUT_FILENO, libc::STDERR_FILENO].into_iter().filter_map(end).collect())
+    }
+
+    /// Nobody else reads them any more: takes out what is printed, so that who prints need not wait for room. By threads that end
+    /// with the process.
+    pub(super) fn read_to_nowhere(self) {
+        for mut end in self.0 {
+            _ = thread::Builder::new()
+                .name("kettle-output".to_owned())
+                .spawn(move || io::copy(&mut end, &mut io::sink()));
+        }
     }
 }
 

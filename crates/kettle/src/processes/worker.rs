@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::channel::Channel;
+use super::output::Ends;
 use crate::net::{TcpListener, TcpStream};
 use crate::sync::watch;
 use kettle_rt::{Cancelled, task_group};
@@ -296,7 +297,12 @@ pub(super) struct Watched {
 }
 
 /// Starts the thread.
-pub(super) fn watch(control: UnixStream, terminate: UnixStream, drain_within: Duration) -> io::Result<Watched> {
+pub(super) fn watch(
+    control: UnixStream,
+    terminate: UnixStream,
+    drain_within: Duration,
+    printed: Ends,
+) -> io::Result<Watched> {
     let (sender, news) = watch::channel(());
     let draining = Draining { is_begun: Arc::default(), news };
     let control = Arc::new(control);
@@ -306,6 +312,7 @@ pub(super) fn watch(control: UnixStream, terminate: UnixStream, drain_within: Du
         drain_within,
         is_begun: Arc::clone(&draining.is_begun),
         sender,
+        printed,
         deadline: None,
         has_heard_signal: false,
         is_alone: false,
@@ -320,6 +327,8 @@ struct Watch {
     drain_within: Duration,
     is_begun: Arc<AtomicBool>,
     sender: watch::Sender<()>,
+    /// What it prints, until somebody has to read that.
+    printed: Ends,
     /// When it has to have ended. Set when draining begins.
     deadline: Option<Instant>,
     has_heard_signal: bool,
@@ -359,7 +368,10 @@ impl Watch {
             if control.contains(PollFlags::IN) {
                 self.begin();
             }
-            self.is_alone |= control.intersects(PollFlags::HUP | PollFlags::ERR);
+            if control.intersects(PollFlags::HUP | PollFlags::ERR) {
+                self.is_alone = true;
+                std::mem::take(&mut self.printed).read_to_nowhere();
+            }
         }
     }
 
@@ -396,7 +408,7 @@ mod tests {
 
     fn worker_with_signal() -> (Worker, UnixStream, UnixStream) {
         let [(control, supervisor), (terminate, signal)] = [(); 2].map(|()| UnixStream::pair().unwrap());
-        let watched = watch(control, terminate, Duration::MAX).unwrap();
+        let watched = watch(control, terminate, Duration::MAX, Ends::default()).unwrap();
         let (channel, _) = Channel::pair().unwrap();
         let listener = crate::net::TcpListener::bind("127.0.0.1:0").unwrap();
         (Worker::new(3, vec![(Some("tea".to_owned()), listener)], channel, watched), supervisor, signal)

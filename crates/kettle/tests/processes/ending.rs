@@ -106,6 +106,19 @@ fn workers_end_with_a_supervisor_that_is_killed() {
 }
 
 #[test]
+fn what_a_worker_says_when_its_supervisor_has_gone_does_not_keep_it_from_finishing() {
+    let mut service = Service::start_with("says what it answers", 1, "");
+    let (pids, addr) = service.serving(1);
+    let mut client = Client::connect(addr).unwrap();
+    client.ask(0).unwrap();
+    kill(service.pid(), libc::SIGKILL);
+    service.end();
+    (1..100).for_each(|number| client.ask(number).unwrap());
+    drop(client);
+    wait_for_end(pids[0]);
+}
+
+#[test]
 fn workers_that_hang_end_with_a_supervisor_that_is_killed() {
     let mut service = Service::start_with("spins when it is to end", 2, "");
     service.hear(&["serves"]);

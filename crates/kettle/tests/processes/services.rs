@@ -60,6 +60,22 @@ fn run(program: &str) -> Result<(), Error> {
             worker.draining().wait();
             Ok(())
         }),
+        "says what it answers" => plain().run(|worker| {
+            println!("serves {}", worker.listener().local_addr()?);
+            thread::scope(|connections| {
+                for stream in worker.incoming().flatten() {
+                    // More than a pipe holds, in the end.
+                    let (out, error) = ("out ".repeat(1000), "error ".repeat(1000));
+                    connections.spawn(move || {
+                        converse_and(stream, || {
+                            println!("{out}");
+                            eprintln!("{error}");
+                        })
+                    });
+                }
+            });
+            Ok(())
+        }),
         "prints" => plain().run(|worker| {
             worker.ready();
             print!("a line\nand {} more\nand a part of one", worker.index());
@@ -230,11 +246,17 @@ fn answer(worker: &Worker) -> io::Result<()> {
 }
 
 fn converse(stream: TcpStream) -> io::Result<()> {
+    converse_and(stream, || ())
+}
+
+/// And does something before each answer.
+fn converse_and(stream: TcpStream, before: impl Fn()) -> io::Result<()> {
     stream.set_nodelay(true)?;
     (&stream).write_all(format!("{}\n", id()).as_bytes())?;
     let mut lines = BufReader::new(&stream).lines();
     while let Some(line) = lines.next().transpose()? {
         let number: u64 = line.parse().map_err(io::Error::other)?;
+        before();
         (&stream).write_all(format!("{} {}\n", make(number), id()).as_bytes())?;
     }
     Ok(())
