@@ -365,8 +365,8 @@ impl Crew {
                 // It is about to be started.
                 None => (State::Waiting, now),
             };
-            let since = now.saturating_duration_since(since);
-            workers.push(WorkerStatus { index, pid: None, state, restarts: slot.restarts, since });
+            let elapsed = now.saturating_duration_since(since);
+            workers.push(WorkerStatus { index, pid: None, state, restarts: slot.restarts, elapsed });
         }
         workers.sort_by_key(|worker| worker.index);
         Status { workers, reloads: self.reloads }
@@ -374,8 +374,8 @@ impl Crew {
 
     fn status_of(&self, member: &Member, now: Instant) -> WorkerStatus {
         let &Member { index, pid, state, since, .. } = member;
-        let since = now.saturating_duration_since(since);
-        WorkerStatus { index, pid: Some(pid), state, restarts: self.slots[index].restarts, since }
+        let elapsed = now.saturating_duration_since(since);
+        WorkerStatus { index, pid: Some(pid), state, restarts: self.slots[index].restarts, elapsed }
     }
 }
 

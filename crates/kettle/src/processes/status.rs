@@ -30,7 +30,7 @@ pub struct WorkerStatus {
     /// How often it has been started again, not counting reloads.
     pub restarts: u64,
     /// How long it has been in this state.
-    pub since: Duration,
+    pub elapsed: Duration,
 }
 
 /// What a worker does.
@@ -77,7 +77,7 @@ impl fmt::Display for WorkerStatus {
         if let Some(pid) = self.pid {
             write!(f, " pid {pid}")?;
         }
-        write!(f, " {} {} s, {} restarts", self.state, self.since.as_secs(), self.restarts)
+        write!(f, " {} {} s, {} restarts", self.state, self.elapsed.as_secs(), self.restarts)
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
 
     fn worker(index: usize, state: State) -> WorkerStatus {
         let pid = (!matches!(state, State::Waiting | State::Ended)).then_some(100 + index as u32);
-        WorkerStatus { index, pid, state, restarts: 3, since: Duration::from_millis(7999) }
+        WorkerStatus { index, pid, state, restarts: 3, elapsed: Duration::from_millis(7999) }
     }
 
     #[test]

@@ -303,8 +303,8 @@ fn who_has_ended_while_others_finish_does_not_wait_to_be_started() {
     assert_eq!(world.states(), [(0, State::Ended), (1, State::Draining), (2, State::Ended)]);
     let status = world.crew.status(world.now);
     assert!(!status.is_healthy());
-    let since: Vec<_> = status.workers.iter().map(|worker| worker.since).collect();
-    assert_eq!(since, [SECOND, 2 * SECOND, 5 * SECOND / 2]);
+    let elapsed: Vec<_> = status.workers.iter().map(|worker| worker.elapsed).collect();
+    assert_eq!(elapsed, [SECOND, 2 * SECOND, 5 * SECOND / 2]);
     assert!(status.to_string().contains("; worker 0 ended 1 s, 0 restarts; "), "{status}");
 }
 
