@@ -70,7 +70,7 @@ static COMMANDS: [Command; 34] = {
     [
         // The first ones are found first.
         c("GET",         1, 1,    Key, get),
-        c("SET",         2, 7,    Key, set),
+        c("SET",         2, MANY, Key, set),
         c("INCR",        1, 1,    Key, |data, words, out| add(data, &words[1], 1, out)),
         c("DECR",        1, 1,    Key, |data, words, out| add(data, &words[1], -1, out)),
         c("INCRBY",      2, 2,    Key, |data, words, out| add(data, &words[1], integer(&words[2])?, out)),
@@ -100,8 +100,8 @@ static COMMANDS: [Command; 34] = {
         c("PERSIST",     1, 1,    Key, persist),
         c("PUBLISH",     2, 2,    All(Sum), publish),
         c("DBSIZE",      0, 0,    All(Sum), count),
-        c("FLUSHALL",    0, 1,    All(Same), clear),
-        c("FLUSHDB",     0, 1,    All(Same), clear),
+        c("FLUSHALL",    0, MANY, All(Same), clear),
+        c("FLUSHDB",     0, MANY, All(Same), clear),
         c("KEYS",        1, 1,    All(Join), keys),
     ]
 };
@@ -131,8 +131,12 @@ impl Command {
     pub(crate) fn call(&self, data: &mut Data, words: Words<'_>, out: &mut Output) {
         if !self.takes(words.len()) {
             self.refuse(out);
-        } else if let Err(error) = (self.run)(data, words, out) {
-            out.error(error);
+            return;
+        }
+        match (self.run)(data, words, out) {
+            Ok(()) => {}
+            Err(BAD_TIME) => out.error(format_args!("{BAD_TIME} in '{}' command", self.name.to_ascii_lowercase())),
+            Err(error) => out.error(error),
         }
     }
 }
@@ -178,7 +182,7 @@ enum Condition {
 /// What a `SET` says behind the value.
 #[derive(Default)]
 struct SetOptions {
-    expiry: Option<Expiry>,
+    expiry: Expiry,
     condition: Condition,
     wants_old: bool,
 }
@@ -186,35 +190,34 @@ struct SetOptions {
 impl SetOptions {
     fn read(words: Words<'_>, now: u64) -> Result<Self, &'static str> {
         let mut options = Self::default();
-        let mut words = words.iter().map(<[u8]>::to_ascii_uppercase);
+        let mut time = None;
+        let mut words = words.iter();
         while let Some(word) = words.next() {
-            let mut time = |unit, since| -> Result<Expiry, &'static str> {
-                let time = integer(&words.next().ok_or(SYNTAX)?)?;
-                if time <= 0 { Err(BAD_TIME) } else { Ok(Expiry::At(moment(time, unit, since, now)?)) }
+            let scale = match &*word.to_ascii_uppercase() {
+                b"EX" => (SECOND, Since::Now),
+                b"PX" => (MILLISECOND, Since::Now),
+                b"EXAT" => (SECOND, Since::Epoch),
+                b"PXAT" => (MILLISECOND, Since::Epoch),
+                other => {
+                    match other {
+                        b"NX" if options.condition != Condition::IfThere => options.condition = Condition::IfNew,
+                        b"XX" if options.condition != Condition::IfNew => options.condition = Condition::IfThere,
+                        b"GET" => options.wants_old = true,
+                        b"KEEPTTL" if time.is_none() => options.expiry = Expiry::Kept,
+                        _ => return Err(SYNTAX),
+                    }
+                    continue;
+                }
             };
-            let expiry = match &*word {
-                b"EX" => time(SECOND, Since::Now)?,
-                b"PX" => time(MILLISECOND, Since::Now)?,
-                b"EXAT" => time(SECOND, Since::Epoch)?,
-                b"PXAT" => time(MILLISECOND, Since::Epoch)?,
-                b"KEEPTTL" => Expiry::Kept,
-                b"NX" if options.condition == Condition::Always => {
-                    options.condition = Condition::IfNew;
-                    continue;
-                }
-                b"XX" if options.condition == Condition::Always => {
-                    options.condition = Condition::IfThere;
-                    continue;
-                }
-                b"GET" => {
-                    options.wants_old = true;
-                    continue;
-                }
-                _ => return Err(SYNTAX),
-            };
-            if options.expiry.replace(expiry).is_some() {
+            // One may be said twice, and the last time counts.
+            if options.expiry == Expiry::Kept || time.is_some_and(|(said, _)| said != scale) {
                 return Err(SYNTAX);
             }
+            time = Some((scale, words.next().ok_or(SYNTAX)?));
+        }
+        // A wrong time is told when nothing else is wrong.
+        if let Some(((unit, since), time)) = time {
+            options.expiry = Expiry::At(deadline(time, unit, since, now)?);
         }
         Ok(options)
     }
@@ -236,7 +239,7 @@ fn set(data: &mut Data, words: Words<'_>, out: &mut Output) -> Answer {
         out.null();
     }
     if is_set {
-        store.set(key, &words[2], options.expiry.unwrap_or_default());
+        store.set(key, &words[2], options.expiry);
     }
     Ok(())
 }
@@ -259,11 +262,7 @@ fn set_new(data: &mut Data, words: Words<'_>, out: &mut Output) -> Answer {
 }
 
 fn set_expiring(data: &mut Data, words: Words<'_>, unit: u64, out: &mut Output) -> Answer {
-    let time = integer(&words[2])?;
-    if time <= 0 {
-        return Err(BAD_TIME);
-    }
-    let at = moment(time, unit, Since::Now, data.store.now())?;
+    let at = deadline(&words[2], unit, Since::Now, data.store.now())?;
     data.store.set(&words[1], &words[3], Expiry::At(at));
     out.simple("OK");
     Ok(())
@@ -347,8 +346,10 @@ fn count(data: &mut Data, _: Words<'_>, out: &mut Output) -> Answer {
 }
 
 fn clear(data: &mut Data, words: Words<'_>, out: &mut Output) -> Answer {
-    if words.get(1).is_some_and(|how| ![&b"SYNC"[..], b"ASYNC"].iter().any(|known| known.eq_ignore_ascii_case(how))) {
-        return Err(SYNTAX);
+    match words.get(1).map(<[u8]>::to_ascii_uppercase).as_deref() {
+        None => {}
+        Some(b"SYNC" | b"ASYNC") if words.len() == 2 => {}
+        Some(_) => return Err(SYNTAX),
     }
     data.store.clear();
     out.simple("OK");
@@ -380,6 +381,12 @@ fn moment(time: i64, unit: u64, since: Since, now: u64) -> Result<u64, &'static 
     let begin = if since == Since::Now { now as i64 } else { 0 };
     let at = time.checked_mul(unit as i64).and_then(|time| time.checked_add(begin));
     at.map(|at| at.max(0) as u64).ok_or(BAD_TIME)
+}
+
+/// When a value expires that is set: no sooner than now, if the time is said from now on.
+fn deadline(time: &[u8], unit: u64, since: Since, now: u64) -> Result<u64, &'static str> {
+    let time = integer(time)?;
+    if time <= 0 { Err(BAD_TIME) } else { moment(time, unit, since, now) }
 }
 
 fn expire(data: &mut Data, words: Words<'_>, unit: u64, since: Since, out: &mut Output) -> Answer {

@@ -34,29 +34,32 @@ fn matches_byte(pattern: &[u8], byte: u8) -> Option<usize> {
         [] => None,
         [b'?', ..] => Some(1),
         [b'\\', escaped, ..] => (*escaped == byte).then_some(2),
-        [b'[', class @ ..] => {
-            let len = class.iter().position(|end| *end == b']').unwrap_or(class.len());
-            let (members, is_negated) = match &class[..len] {
-                [b'^', members @ ..] => (members, true),
-                members => (members, false),
-            };
-            let closed = (len + 2).min(pattern.len());
-            (is_member(members, byte) != is_negated).then_some(closed)
-        }
+        [b'[', class @ ..] => matches_class(class, byte).map(|len| 1 + len),
         [literal, ..] => (*literal == byte).then_some(1),
     }
 }
 
-fn is_member(mut members: &[u8], byte: u8) -> bool {
+/// As `matches_byte`, for what stands behind an opening bracket. What is never closed ends with the pattern.
+fn matches_class(class: &[u8], byte: u8) -> Option<usize> {
+    let (mut rest, is_negated) = match class {
+        [b'^', rest @ ..] => (rest, true),
+        rest => (rest, false),
+    };
+    let mut is_member = false;
     loop {
-        let (is_here, len) = match members {
-            [] => return false,
+        let (is_this, len) = match rest {
+            [] => break,
+            [b']', behind @ ..] => {
+                rest = behind;
+                break;
+            }
+            [b'\\', escaped, ..] => (*escaped == byte, 2),
+            // The bracket may be its end.
             [low, b'-', high, ..] => ((low.min(high)..=low.max(high)).contains(&&byte), 3),
             [member, ..] => (*member == byte, 1),
         };
-        if is_here {
-            return true;
-        }
-        members = &members[len..];
+        is_member |= is_this;
+        rest = &rest[len..];
     }
+    (is_member != is_negated).then_some(class.len() - rest.len())
 }

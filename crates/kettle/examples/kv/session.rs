@@ -209,8 +209,15 @@ impl Session {
                 self.output.error(format_args!("ERR wrong number of arguments for '{name}' command"));
             }
             _ => {
-                let name = name[..name.len().min(128)].escape_ascii();
-                self.output.error(format_args!("ERR unknown command '{name}'"));
+                // Long ones in part: it is for somebody to read.
+                let begin = |word: &[u8], most| word[..word.len().min(most)].escape_ascii().to_string();
+                let mut arguments = String::new();
+                for word in words.iter().skip(1) {
+                    let Some(room @ 1..) = 128_usize.checked_sub(arguments.len()) else { break };
+                    arguments += &format!("'{}' ", begin(word, room));
+                }
+                let name = begin(name, 128);
+                self.output.error(format_args!("ERR unknown command '{name}', with args beginning with: {arguments}"));
             }
         }
         Ok(())
@@ -234,12 +241,22 @@ impl Session {
             None => self.output.protocol,
             Some(b"2") => Protocol::Resp2,
             Some(b"3") => Protocol::Resp3,
-            Some(_) => return self.output.error("NOPROTO unsupported protocol version"),
+            Some(other) if integer(other).is_ok() => {
+                return self.output.error("NOPROTO unsupported protocol version");
+            }
+            Some(_) => return self.output.error("ERR Protocol version is not an integer or out of range"),
         };
         match (words.len(), words.get(2)) {
             (0..=2, _) => {}
-            (4, Some(option)) if option.eq_ignore_ascii_case(b"SETNAME") => self.name = words[3].to_vec(),
-            _ => return self.output.error("ERR Syntax error in HELLO option"),
+            (4, Some(option)) if option.eq_ignore_ascii_case(b"SETNAME") => {
+                if let Err(error) = self.set_name(&words[3]) {
+                    return self.output.error(error);
+                }
+            }
+            _ => {
+                let option = words[2].escape_ascii();
+                return self.output.error(format_args!("ERR Syntax error in HELLO option '{option}'"));
+            }
         }
         self.output.protocol = protocol;
         if let Some(outbox) = &self.outbox {
@@ -259,17 +276,29 @@ impl Session {
         out.array(0);
     }
 
+    fn set_name(&mut self, name: &[u8]) -> Result<(), &'static str> {
+        if !name.iter().all(u8::is_ascii_graphic) {
+            return Err("ERR Client names cannot contain spaces, newlines or special characters.");
+        }
+        self.name = name.to_vec();
+        Ok(())
+    }
+
     fn client(&mut self, words: Words<'_>) {
         match (&*words[1].to_ascii_uppercase(), words.len() - 2) {
-            (b"SETNAME", 1) => {
-                self.name = words[2].to_vec();
-                self.output.simple("OK");
-            }
+            (b"SETNAME", 1) => match self.set_name(&words[2]) {
+                Ok(()) => self.output.simple("OK"),
+                Err(error) => self.output.error(error),
+            },
+            (b"GETNAME", 0) if self.name.is_empty() => self.output.null(),
             (b"GETNAME", 0) => self.output.bulk(&self.name),
             (b"ID", 0) => self.output.integer(self.id as i64),
             // What library it is nobody asks here.
             (b"SETINFO", 2) => self.output.simple("OK"),
-            _ => self.output.error("ERR unknown subcommand or wrong number of arguments for 'client'"),
+            _ => {
+                let subcommand = words[1].escape_ascii();
+                self.output.error(format_args!("ERR unknown subcommand '{subcommand}'. Try CLIENT HELP."));
+            }
         }
     }
 

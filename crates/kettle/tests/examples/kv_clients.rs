@@ -1,19 +1,13 @@
-//! The key-value server and other people's programs: Redis' command line, its benchmark, its server, and Python's client.
+//! The key-value server and other people's programs: Redis' command line, its benchmark, and Python's client.
 //!
-//! What is not installed is skipped, and said: `apt-get install redis-tools redis-server`, `pip install redis`.
-
-#[path = "../kv/script.rs"]
-mod script;
+//! What is not installed is skipped, and said: `apt-get install redis-tools`, `pip install redis`.
 
 use crate::server::Server;
-use script::SCRIPT;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::process::Command;
 
 /// Whether a program can be run. Says if not.
-fn is_there(program: &str, args: &[&str]) -> bool {
+pub(crate) fn is_there(program: &str, args: &[&str]) -> bool {
     let output = Command::new(program).args(args).output();
     let is_there = output.is_ok_and(|output| output.status.success());
     if !is_there {
@@ -110,81 +104,5 @@ fn python_s_client_talks_to_it() {
         let server = Server::start("kv", &["--workers", workers]);
         let port = server.addr.port().to_string();
         assert_eq!(output(Command::new("python3").args(["-c", PYTHON, &port])), "done\n");
-    }
-}
-
-/// Redis itself. It is killed when this is dropped.
-struct Redis(Child, u16);
-
-impl Redis {
-    fn start() -> Self {
-        // It can't be told to take any port. This one is free, and nobody was told of it.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--databases", "1"]);
-        Self(command.stdout(Stdio::null()).spawn().unwrap(), port)
-    }
-
-    fn connect(&self) -> TcpStream {
-        let begin = Instant::now();
-        loop {
-            match TcpStream::connect(("127.0.0.1", self.1)) {
-                Ok(stream) => return stream,
-                Err(error) => assert!(begin.elapsed() < Duration::from_secs(60), "redis-server: {error}"),
-            }
-        }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // One that has ended by itself can't be killed.
-        _ = self.0.kill();
-        self.0.wait().unwrap();
-    }
-}
-
-/// An answer in one line, as the script has it.
-fn read_answer(stream: &mut BufReader<TcpStream>) -> String {
-    let mut line = String::new();
-    stream.read_line(&mut line).unwrap();
-    let (kind, rest) = line.trim_end().split_at(1);
-    match (kind, rest) {
-        ("$" | "*", "-1") => "nil".to_string(),
-        ("$", _) => {
-            let mut text = String::new();
-            stream.read_line(&mut text).unwrap();
-            text.trim_end().to_string()
-        }
-        ("*", count) => {
-            let elements: Vec<_> = (0..count.parse::<usize>().unwrap()).map(|_| read_answer(stream)).collect();
-            format!("[{}]", elements.join(" "))
-        }
-        _ => line.trim_end().to_string(),
-    }
-}
-
-#[test]
-fn redis_answers_what_the_script_says() {
-    if !is_there("redis-server", &["--version"]) {
-        return;
-    }
-    let redis = Redis::start();
-    let mut stream = BufReader::new(redis.connect());
-    for (command, expected) in SCRIPT {
-        // It has a directory; and how many milliseconds are left is not the same each time.
-        if ["SAVE", "PTTL k"].contains(&command) {
-            continue;
-        }
-        stream.get_mut().write_all(format!("{command}\r\n").as_bytes()).unwrap();
-        let answer = read_answer(&mut stream);
-        match expected.strip_prefix('-') {
-            // The same code.
-            Some(error) => {
-                let code = error.split(' ').next().unwrap();
-                assert!(answer.starts_with(&format!("-{code} ")), "{command}: {answer}");
-            }
-            None => assert_eq!(answer, expected, "{command}"),
-        }
     }
 }

@@ -12,6 +12,7 @@ mod chat;
 mod proxy;
 mod kv;
 mod kv_clients;
+mod kv_redis;
 mod simulated;
 mod callbacks;
 mod scenes;

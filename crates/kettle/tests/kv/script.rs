@@ -1,6 +1,6 @@
 //! Commands of one client, in their order, and what is answered to each. Redis answers the same, but for the words of errors.
 
-pub(crate) const SCRIPT: [(&str, &str); 63] = [
+pub(crate) const SCRIPT: [(&str, &str); 65] = [
     ("SET k v", "+OK"),
     ("SET k w NX", "nil"),
     ("SET k w NX GET", "v"),
@@ -10,8 +10,8 @@ pub(crate) const SCRIPT: [(&str, &str); 63] = [
     ("SET k 1 EX 10 KEEPTTL", "-ERR syntax error"),
     ("SET k 1 NX XX", "-ERR syntax error"),
     ("SET k 1 EX", "-ERR syntax error"),
-    ("SET k 1 PX -5", "-ERR invalid expire time"),
-    ("SET k 1 EX 9223372036854775807", "-ERR invalid expire time"),
+    ("SET k 1 PX -5", "-ERR invalid expire time in 'set' command"),
+    ("SET k 1 EX 9223372036854775807", "-ERR invalid expire time in 'set' command"),
     ("SET k 1 EX ten", "-ERR value is not an integer or out of range"),
     ("INCR k", "-ERR value is not an integer or out of range"),
     ("SET k 10 PX 1500", "+OK"),
@@ -55,6 +55,8 @@ pub(crate) const SCRIPT: [(&str, &str); 63] = [
     ("ECHO tea", "tea"),
     ("PING", "+PONG"),
     ("CONFIG GET save", "[save ]"),
+    ("CLIENT GETNAME", "nil"),
+    ("CLIENT SETNAME 'my name'", "-ERR Client names cannot contain spaces, newlines or special characters."),
     ("CLIENT SETNAME me", "+OK"),
     ("CLIENT GETNAME", "me"),
     ("SAVE", "-ERR there is no directory to save to: start the server with --dir"),
@@ -62,6 +64,6 @@ pub(crate) const SCRIPT: [(&str, &str); 63] = [
     ("FLUSHALL LATER", "-ERR syntax error"),
     ("FLUSHALL", "+OK"),
     ("DBSIZE", ":0"),
-    ("BREW tea", "-ERR unknown command 'BREW'"),
+    ("BREW tea", "-ERR unknown command 'BREW', with args beginning with: 'tea'"),
     ("QUIT", "+OK"),
 ];

@@ -127,6 +127,10 @@ fn patterns_mean_what_they_say() {
         ("[a", &["a"], &["[", "[a"]),
         (r"a\", &[r"a\"], &["a"]),
         ("[]", &[], &["", "a"]),
+        // As Redis has them: a range takes a bracket, too, and a bracket may be escaped.
+        ("[Z-]*", &["Z", "[", "]", "*"], &["Zb", "b"]),
+        (r"[\]k]", &["]", "k"], &[r"\", "k]"]),
+        ("[^]*", &["a", "ab"], &[""]),
     ] {
         for (text, expected) in keys.iter().map(|key| (key, true)).chain(others.iter().map(|key| (key, false))) {
             assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
