@@ -78,10 +78,14 @@ impl Outbox {
         self.queue.borrow_mut().protocol = protocol;
     }
 
-    /// Writes the answers that this gives, and meanwhile nothing else. A checkpoint.
+    /// Writes what is queued and then the answers that this gives, and meanwhile nothing else: so no message comes after the
+    /// answer that there will be no more of them. A checkpoint.
     pub(crate) fn write(&self, answers: impl FnOnce() -> Vec<u8>) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        (&*self.stream).write_all(&answers())
+        let mut bytes = std::mem::take(&mut self.queue.borrow_mut().bytes);
+        bytes.append(&mut answers());
+        // Nothing is borrowed any longer when this waits.
+        (&*self.stream).write_all(&bytes)
     }
 
     /// Has something written, or shuts the client out if too much waits for it. No checkpoint.
@@ -118,10 +122,9 @@ impl Outbox {
     fn write_queued(&self) {
         *self.writer.borrow_mut() = Some(thread::current());
         loop {
-            // All of it at once. The queue is not borrowed any longer when this task waits.
-            let bytes = std::mem::take(&mut self.queue.borrow_mut().bytes);
-            if !bytes.is_empty() {
-                if self.write(|| bytes).is_err() {
+            let is_empty = self.queue.borrow().bytes.is_empty();
+            if !is_empty {
+                if self.write(Vec::new).is_err() {
                     break;
                 }
             } else if self.is_closed.get() {

@@ -185,7 +185,11 @@ impl Session {
             }
             // A browser that was told to send something here: none of what it sends was meant so.
             (b"POST" | b"HOST:", _) => self.is_closing = true,
-            (b"HELLO", _) => self.hello(words),
+            (b"HELLO", _) => {
+                // What was asked for before is answered in the form of before, also by others.
+                self.flush()?;
+                self.hello(words);
+            }
             (b"CLIENT", 1..) => self.client(words),
             (b"COMMAND", _) => match words.get(1) {
                 Some(what) if what.eq_ignore_ascii_case(b"COUNT") => self.output.integer(Command::count() as i64),

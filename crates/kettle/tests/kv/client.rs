@@ -44,8 +44,10 @@ impl Client {
                 self.stream.read_exact(&mut bulk)?;
                 String::from_utf8(bulk).unwrap().trim_end().to_string()
             }
-            "*" => {
-                let elements: io::Result<Vec<_>> = (0..rest.parse().unwrap()).map(|_| self.try_answer()).collect();
+            "*" | "%" => {
+                // A map has twice as many.
+                let count = rest.parse::<usize>().unwrap() * if kind == "%" { 2 } else { 1 };
+                let elements: io::Result<Vec<_>> = (0..count).map(|_| self.try_answer()).collect();
                 format!("[{}]", elements?.join(" "))
             }
             _ => line.trim_end().to_string(),

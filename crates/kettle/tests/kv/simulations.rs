@@ -220,3 +220,40 @@ fn what_is_acknowledged_is_there_although_connections_break() {
         }
     }
 }
+
+#[test]
+fn answers_before_hello_have_the_old_form_on_every_shard() {
+    for shards in [1, 2, 3, 7] {
+        simulate(1, || {
+            let mut client = Client::connect(serve(shards));
+            let gets = (0..10).map(|n| format!("GET none{n}"));
+            let commands: Vec<_> = gets.clone().chain(["HELLO 3".to_string()]).chain(gets).collect();
+            client.send(&commands);
+            let answers: Vec<_> = commands.iter().map(|_| client.answer()).collect();
+            assert!(answers[..10].iter().all(|answer| answer == "nil"), "{shards} shards: {answers:?}");
+            assert!(answers[11..].iter().all(|answer| answer == "_"), "{shards} shards: {answers:?}");
+        });
+    }
+}
+
+#[test]
+fn no_message_comes_after_the_end_of_a_subscription() {
+    for seed in 0..20 {
+        simulate(seed, || {
+            let addr = serve(2);
+            let mut subscriber = Client::connect(addr);
+            subscriber.ask("SUBSCRIBE news");
+            let mut publisher = Client::connect(addr);
+            // More than goes on the way while nobody reads; and some come when the end is on its way.
+            let message = format!("PUBLISH news {}", "x".repeat(60_000));
+            (0..40).for_each(|_| _ = publisher.ask(&message));
+            subscriber.send(&["UNSUBSCRIBE", "PING after"].map(str::to_string));
+            let publisher = thread::spawn(move || (0..20).for_each(|_| _ = publisher.ask(&message)));
+            let messages =
+                std::iter::repeat_with(|| subscriber.answer()).take_while(|answer| !answer.contains("unsubscribe"));
+            assert!(messages.count() >= 40, "seed {seed}");
+            assert_eq!(subscriber.answer(), "after", "seed {seed}");
+            publisher.join().unwrap();
+        });
+    }
+}
