@@ -28,6 +28,8 @@ pub(crate) enum Spread {
 /// What becomes of the shards' answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fold {
+    /// There is one.
+    None,
     /// One after the other they are an array.
     Array,
     /// They are numbers: their sum.

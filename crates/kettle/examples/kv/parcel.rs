@@ -9,6 +9,10 @@ use super::resp::{Output, Parser, Protocol, Words, write_command};
 use kettle::sync::mpsc::{self, Receiver, Sender};
 use std::io;
 
+/// How many bytes of answers a parcel brings at a time, and one answer more: whoever asks for much and does not read it is
+/// not to have it kept for him.
+const MOST_ANSWERS: usize = 64 * 1024;
+
 /// A buffer that is larger is not kept.
 const MOST_KEPT: usize = 1024 * 1024;
 
@@ -17,6 +21,8 @@ pub(crate) struct Parcel {
     errand: Errand,
     shard: usize,
     commands: Vec<u8>,
+    /// How much of the commands is done, in bytes.
+    done: usize,
     answers: Output,
     /// Where each answer ends.
     ends: Vec<usize>,
@@ -36,7 +42,7 @@ enum Errand {
 impl Parcel {
     fn new(shard: usize, home: Sender<Parcel>) -> Self {
         let (commands, answers, ends) = Default::default();
-        Self { errand: Errand::Commands, shard, commands, answers, ends, taken: 0, home }
+        Self { errand: Errand::Commands, shard, commands, done: 0, answers, ends, taken: 0, home }
     }
 
     pub(crate) fn is_for_section(&self) -> bool {
@@ -47,18 +53,24 @@ impl Parcel {
         self.answers.bytes = section;
     }
 
-    /// Does its commands to these data.
+    /// Does its commands to these data: all, or as many as fill it with answers.
     pub(crate) fn answer(&mut self, parser: &mut Parser, data: &mut Data) {
-        let mut at = 0;
-        while let Ok(Some(len)) = parser.parse(&self.commands[at..]) {
-            let words = parser.words(&self.commands[at..]);
+        while self.answers.bytes.len() < MOST_ANSWERS
+            && let Ok(Some(len)) = parser.parse(&self.commands[self.done..])
+        {
+            let words = parser.words(&self.commands[self.done..]);
             match Command::find(&words[0]) {
                 Some(command) => command.call(data, words, &mut self.answers),
                 None => self.answers.error("ERR unknown command"),
             }
             self.ends.push(self.answers.bytes.len());
-            at += len;
+            self.done += len;
         }
+    }
+
+    /// Whether it has brought nothing that is not dealt with, and there is more to be done.
+    fn is_to_be_sent(&self) -> bool {
+        self.taken == self.ends.len() && self.done < self.commands.len()
     }
 
     /// A checkpoint. If the connection has gone, nobody waits for the answers.
@@ -67,19 +79,21 @@ impl Parcel {
         _ = home.send(self);
     }
 
-    fn next_answer(&mut self) -> &[u8] {
+    fn next_answer(&mut self) -> Option<&[u8]> {
         let begin = self.taken.checked_sub(1).map_or(0, |last| self.ends[last]);
-        let end = self.ends[self.taken];
+        let end = *self.ends.get(self.taken)?;
         self.taken += 1;
-        &self.answers.bytes[begin..end]
+        Some(&self.answers.bytes[begin..end])
     }
 
     fn clear(&mut self) {
-        if self.commands.capacity().max(self.answers.bytes.capacity()) > MOST_KEPT {
-            (self.commands, self.answers.bytes) = Default::default();
-        }
-        self.commands.clear();
-        self.answers.bytes.clear();
+        self.clear_answers();
+        clear(&mut self.commands);
+        self.done = 0;
+    }
+
+    fn clear_answers(&mut self) {
+        clear(&mut self.answers.bytes);
         self.ends.clear();
         self.taken = 0;
     }
@@ -87,30 +101,11 @@ impl Parcel {
 
 /// What is to be put between the answers that are written already.
 #[derive(Clone, Copy)]
-pub(crate) enum Note {
-    /// The next answer of this shard.
-    Answer(usize),
-    /// The next answer of this shard is a number, and part of a sum.
-    Add(usize),
-    Sum,
-    /// The next answer of this shard is as good as others.
-    OneOf(usize),
-    One,
-    /// The next answer of this shard is an array, and part of another one.
-    Join(usize),
-    Joined,
-}
-
-impl Note {
-    /// That of a part that a shard answers.
-    pub(crate) fn part(fold: Fold, shard: usize) -> Self {
-        match fold {
-            Fold::Array => Self::Answer(shard),
-            Fold::Sum => Self::Add(shard),
-            Fold::Same => Self::OneOf(shard),
-            Fold::Join => Self::Join(shard),
-        }
-    }
+enum Note {
+    /// What the next answer of this shard is a part of.
+    Part(Fold, usize),
+    /// All parts have been named.
+    Whole(Fold),
 }
 
 /// What a connection has asked of shards since its last answers went out.
@@ -119,12 +114,29 @@ pub(crate) struct Batch {
     parcels: Vec<Option<Parcel>>,
     /// Each with its place among what is written.
     notes: Vec<(usize, Note)>,
+    /// How many notes have been dealt with.
+    filled: usize,
+    /// What was written already when the first of them was dealt with, and how much of it has been put out.
+    written: Vec<u8>,
+    put: usize,
+    folded: Folded,
     home: (Sender<Parcel>, Receiver<Parcel>),
+}
+
+/// What has come of an answer that several shards give.
+#[derive(Default)]
+struct Folded {
+    sum: i64,
+    one: Vec<u8>,
+    elements: usize,
+    joined: Vec<u8>,
 }
 
 impl Batch {
     pub(crate) fn new(shards: usize) -> Self {
-        Self { parcels: (0..shards).map(|_| None).collect(), notes: Vec::new(), home: mpsc::channel() }
+        let parcels = (0..shards).map(|_| None).collect();
+        let (notes, filled, written, put, folded) = Default::default();
+        Self { parcels, notes, filled, written, put, folded, home: mpsc::channel() }
     }
 
     /// How many answers it waits for.
@@ -163,28 +175,26 @@ impl Batch {
         parcel.ends.push(parcel.answers.bytes.len());
     }
 
-    pub(crate) fn note(&mut self, out: &Output, note: Note) {
-        self.notes.push((out.bytes.len(), note));
+    /// Notes that the next answer of this shard is part of the one that belongs here.
+    pub(crate) fn note_part(&mut self, out: &Output, fold: Fold, shard: usize) {
+        self.notes.push((out.bytes.len(), Note::Part(fold, shard)));
     }
 
-    /// Notes that all parts of a command have been noted.
-    pub(crate) fn note_end(&mut self, out: &Output, fold: Fold) {
-        match fold {
-            Fold::Array => {}
-            Fold::Sum => self.note(out, Note::Sum),
-            Fold::Same => self.note(out, Note::One),
-            Fold::Join => self.note(out, Note::Joined),
-        }
+    /// Notes that all parts have been noted.
+    pub(crate) fn note_whole(&mut self, out: &Output, fold: Fold) {
+        self.notes.push((out.bytes.len(), Note::Whole(fold)));
     }
 
-    /// Sends what is asked of others, waits for the answers, and puts them where they belong. A checkpoint, if there are any.
-    pub(crate) fn fill(&mut self, out: &mut Output, own: usize, ways: &[Sender<Parcel>]) -> io::Result<()> {
+    /// Sends what is asked of others, waits for answers, and puts those where they belong that have their turn. Gives whether
+    /// these were all: if not, what is there is to be sent before this is called again. A checkpoint, if there are any.
+    pub(crate) fn fill(&mut self, out: &mut Output, own: usize, ways: &[Sender<Parcel>]) -> io::Result<bool> {
         if self.notes.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let mut away = 0;
         for shard in (0..ways.len()).filter(|shard| *shard != own) {
-            if let Some(parcel) = self.parcels[shard].take_if(|parcel| !parcel.commands.is_empty()) {
+            if let Some(mut parcel) = self.parcels[shard].take_if(|parcel| parcel.is_to_be_sent()) {
+                parcel.clear_answers();
                 ways[shard].send(parcel).map_err(|_| gone())?;
                 away += 1;
             }
@@ -194,41 +204,24 @@ impl Batch {
             let shard = parcel.shard;
             self.parcels[shard] = Some(parcel);
         }
-        self.put_answers(out);
-        self.parcels.iter_mut().flatten().for_each(Parcel::clear);
-        Ok(())
-    }
-
-    fn put_answers(&mut self, out: &mut Output) {
-        let written = std::mem::take(&mut out.bytes);
-        let (mut at, mut sum) = (0, 0);
-        let (mut one, mut joined) = (Vec::new(), Output::default());
-        let mut elements = 0;
-        for (place, note) in self.notes.drain(..) {
-            out.bytes.extend_from_slice(&written[at..place]);
-            at = place;
-            match note {
-                Note::Answer(shard) => out.bytes.extend_from_slice(next_answer(&mut self.parcels, shard)),
-                Note::Add(shard) => sum += number(next_answer(&mut self.parcels, shard)),
-                Note::Sum => out.integer(std::mem::take(&mut sum)),
-                Note::OneOf(shard) => {
-                    one.clear();
-                    one.extend_from_slice(next_answer(&mut self.parcels, shard));
-                }
-                Note::One => out.bytes.append(&mut one),
-                Note::Join(shard) => {
-                    let answer = next_answer(&mut self.parcels, shard);
-                    let head = answer.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-                    elements += number(&answer[..head]) as usize;
-                    joined.bytes.extend_from_slice(&answer[head..]);
-                }
-                Note::Joined => {
-                    out.array(std::mem::take(&mut elements));
-                    out.bytes.append(&mut joined.bytes);
-                }
-            }
+        if self.filled == 0 {
+            // (Each of them has brought an answer, so that it is not 0 again.)
+            std::mem::swap(&mut out.bytes, &mut self.written);
         }
-        out.bytes.extend_from_slice(&written[at..]);
+        while let Some(&(place, note)) = self.notes.get(self.filled) {
+            out.bytes.extend_from_slice(&self.written[self.put..place]);
+            self.put = place;
+            if !self.folded.put(note, &mut self.parcels, out) {
+                return Ok(false);
+            }
+            self.filled += 1;
+        }
+        out.bytes.extend_from_slice(&self.written[self.put..]);
+        self.parcels.iter_mut().flatten().for_each(Parcel::clear);
+        self.notes.clear();
+        clear(&mut self.written);
+        (self.filled, self.put) = (0, 0);
+        Ok(true)
     }
 
     /// What the other shards have, each as a section of a snapshot. A checkpoint, if there are others.
@@ -243,9 +236,52 @@ impl Batch {
     }
 }
 
-/// The next answer of a shard that has been asked.
-fn next_answer(parcels: &mut [Option<Parcel>], shard: usize) -> &[u8] {
-    parcels[shard].as_mut().map_or(&[], Parcel::next_answer)
+impl Folded {
+    /// Puts in what a note says. Gives whether the answer is there that this takes.
+    fn put(&mut self, note: Note, parcels: &mut [Option<Parcel>], out: &mut Output) -> bool {
+        match note {
+            Note::Whole(fold) => self.put_whole(fold, out),
+            Note::Part(fold, shard) => {
+                let Some(answer) = parcels[shard].as_mut().and_then(Parcel::next_answer) else { return false };
+                self.add(fold, answer, out);
+            }
+        }
+        true
+    }
+
+    fn add(&mut self, fold: Fold, answer: &[u8], out: &mut Output) {
+        match fold {
+            Fold::None | Fold::Array => out.bytes.extend_from_slice(answer),
+            Fold::Sum => self.sum += number(answer),
+            Fold::Same => {
+                self.one.clear();
+                self.one.extend_from_slice(answer);
+            }
+            Fold::Join => {
+                let head = answer.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                self.elements += number(&answer[..head]) as usize;
+                self.joined.extend_from_slice(&answer[head..]);
+            }
+        }
+    }
+
+    fn put_whole(&mut self, fold: Fold, out: &mut Output) {
+        match fold {
+            Fold::None | Fold::Array => {}
+            Fold::Sum => out.integer(std::mem::take(&mut self.sum)),
+            Fold::Same => out.bytes.append(&mut self.one),
+            Fold::Join => {
+                out.array(std::mem::take(&mut self.elements));
+                out.bytes.append(&mut self.joined);
+            }
+        }
+    }
+}
+
+/// Empties a buffer, and keeps what it has unless that is much.
+fn clear(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.shrink_to(MOST_KEPT);
 }
 
 /// The number in the first line of an answer.

@@ -120,7 +120,14 @@ impl Session {
 
     /// Writes the answers, also those that others still have to give. A checkpoint.
     fn flush(&mut self) -> io::Result<()> {
-        self.shard.fill(&mut self.output, &mut self.batch)?;
+        while !self.shard.fill(&mut self.output, &mut self.batch)? {
+            self.write()?;
+        }
+        self.write()
+    }
+
+    /// Writes the answers that are there. A checkpoint.
+    fn write(&mut self) -> io::Result<()> {
         if self.output.bytes.is_empty() {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 //! parcels. With one worker there are none.
 
 use super::command::{Command, Data, Fold, Spread};
-use super::parcel::{Batch, Note, Parcel};
+use super::parcel::{Batch, Parcel};
 use super::resp::{Output, Parser, Words};
 use super::snapshot;
 use super::store::Store;
@@ -128,7 +128,7 @@ impl Shard {
                 own if own == self.index => command.call(&mut self.data.borrow_mut(), words, out),
                 other => {
                     batch.ask(other, out.protocol, words.len(), words.iter());
-                    batch.note(out, Note::Answer(other));
+                    batch.note_part(out, Fold::None, other);
                 }
             },
             Spread::Parts { name, stride, fold } => {
@@ -147,9 +147,9 @@ impl Shard {
                         let named = std::iter::once(name.as_bytes()).chain(words.iter().skip(1));
                         batch.ask(shard, out.protocol, words.len(), named);
                     }
-                    batch.note(out, Note::part(fold, shard));
+                    batch.note_part(out, fold, shard);
                 }
-                batch.note_end(out, fold);
+                batch.note_whole(out, fold);
             }
             Spread::All(fold) => {
                 for shard in 0..self.count() {
@@ -158,15 +158,15 @@ impl Shard {
                     } else {
                         batch.ask(shard, out.protocol, words.len(), words.iter());
                     }
-                    batch.note(out, Note::part(fold, shard));
+                    batch.note_part(out, fold, shard);
                 }
-                batch.note_end(out, fold);
+                batch.note_whole(out, fold);
             }
         }
     }
 
-    /// Puts the answers of other shards where they belong. A checkpoint, if there are any to wait for.
-    pub(crate) fn fill(&self, out: &mut Output, batch: &mut Batch) -> io::Result<()> {
+    /// Puts answers of other shards where they belong, and gives whether these were all: see [`Batch::fill`].
+    pub(crate) fn fill(&self, out: &mut Output, batch: &mut Batch) -> io::Result<bool> {
         batch.fill(out, self.index, &self.ways)
     }
 

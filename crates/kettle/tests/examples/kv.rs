@@ -210,6 +210,29 @@ fn a_client_that_never_reads_stalls_itself() {
     }
 }
 
+/// However large the answers are that others' shards give, few of them are there at a time.
+#[test]
+fn clients_that_never_read_cost_little_memory() {
+    let server = Server::start("kv", WORKERS[1]);
+    let value = "v".repeat(1024 * 1024);
+    let deaf: Vec<_> = (0..8)
+        .map(|key| {
+            let mut stream = server.connect();
+            stream
+                .write_all(format!("*3\r\n{}{}{}", bulk("SET"), bulk(&format!("key{key}")), bulk(&value)).as_bytes())
+                .unwrap();
+            stream.write_all(format!("GET key{key}\r\n").repeat(200).as_bytes()).unwrap();
+            // With the first answer all are there that are fetched.
+            stream.read_exact(&mut [0; 10]).unwrap();
+            stream
+        })
+        .collect();
+    // The keys are there twice, where they were read to and where they are kept; and what is on its way to eight clients.
+    let most = server.most_memory();
+    assert!(most < 100 * 1024 * 1024, "{most} bytes");
+    drop(deaf);
+}
+
 #[test]
 fn without_descriptors_it_waits_and_serves_on() {
     const LIMIT: u32 = 60;
