@@ -2,23 +2,24 @@
 //!
 //! Files block the thread that uses them, so a thread of its own writes; who waits for it waits at a channel.
 
-use super::shard::Seat;
+use super::shard::{self, Seat};
 use super::snapshot::{self, NAME};
 use kettle::sync::oneshot::{self, Receiver};
+use kettle::sync::{OwnedPermit, Semaphore};
 use kettle::time::{SystemTime, UNIX_EPOCH};
 use std::fmt::{self, Display};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// Where snapshots go. Without a directory nothing is kept.
-#[derive(Default)]
 pub(crate) struct Disk {
     directory: Option<PathBuf>,
-    is_saving: AtomicBool,
+    /// Who saves has its only permit.
+    turn: Arc<Semaphore>,
     /// In seconds since 1970.
     last_save: AtomicU64,
 }
@@ -42,25 +43,27 @@ impl Display for Refused {
 /// The turn to save: there is one at a time.
 pub(crate) struct Saving {
     disk: Arc<Disk>,
+    _permit: OwnedPermit,
 }
 
 impl Disk {
     pub(crate) fn new(directory: Option<PathBuf>) -> Self {
-        Self { directory, ..Self::default() }
+        Self { directory, turn: Arc::new(Semaphore::new(1)), last_save: AtomicU64::new(0) }
     }
 
     /// Has the shards take in what was saved last. A snapshot that is not as it should be is left as it is: somebody has to
     /// look at it.
     pub(crate) fn load(&self, seats: &mut [Seat]) -> Result<(), String> {
         let Some(directory) = &self.directory else { return Ok(()) };
+        lock(directory)?;
+        snapshot::remove_unfinished(directory);
         let path = directory.join(NAME);
         let bytes = match fs::read(&path) {
             // A directory that is not there is no directory without a snapshot.
             Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => return Ok(()),
             read => read.map_err(|error| format!("read {}: {error}", path.display()))?,
         };
-        let take =
-            |key: &[u8], value: &[u8], expires| seats.iter_mut().for_each(|seat| seat.insert(key, value, expires));
+        let take = |key: &[u8], value: &[u8], expires| shard::insert(seats, key, value, expires);
         snapshot::read(&bytes, take).map_err(|corrupt| format!("read {}: {corrupt}", path.display()))
     }
 
@@ -72,11 +75,31 @@ impl Disk {
         if self.directory.is_none() {
             return Err(Refused::NoDirectory);
         }
-        match self.is_saving.swap(true, Ordering::Acquire) {
-            true => Err(Refused::Busy),
-            false => Ok(Saving { disk: Arc::clone(self) }),
-        }
+        let permit = self.turn.try_acquire_owned(1).map_err(|_| Refused::Busy)?;
+        Ok(Saving { disk: Arc::clone(self), _permit: permit })
     }
+
+    /// As [`Disk::begin_saving`], but if another is saved just now, it waits until that is done. A checkpoint.
+    pub(crate) fn wait_to_save(self: &Arc<Self>) -> Result<Saving, Refused> {
+        if self.directory.is_none() {
+            return Err(Refused::NoDirectory);
+        }
+        let permit = self.turn.acquire_owned(1).map_err(|_| Refused::Busy)?;
+        Ok(Saving { disk: Arc::clone(self), _permit: permit })
+    }
+}
+
+/// Keeps others out of a directory: two servers would write the same file.
+fn lock(directory: &Path) -> Result<(), String> {
+    let describe = |error: &dyn Display| format!("lock {}: {error}", directory.display());
+    let file = File::open(directory).map_err(|error| describe(&error))?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => describe(&"another server keeps its keys there"),
+        TryLockError::Error(error) => describe(&error),
+    })?;
+    // Held until the process ends.
+    std::mem::forget(file);
+    Ok(())
 }
 
 impl Saving {
@@ -88,6 +111,7 @@ impl Saving {
             if let Err(error) = &result {
                 eprintln!("kv: save: {error}");
             }
+            // Now it is the next one's turn.
             drop(self);
             // If nobody waits, nobody has to know.
             _ = sender.send(result);
@@ -104,11 +128,5 @@ impl Saving {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.disk.last_save.store(time.as_secs(), Ordering::Relaxed);
         Ok(())
-    }
-}
-
-impl Drop for Saving {
-    fn drop(&mut self) {
-        self.disk.is_saving.store(false, Ordering::Release);
     }
 }

@@ -1,6 +1,6 @@
 //! A key-value server that speaks Redis' protocol: strings that may expire, channels, and snapshots on disk.
 //!
-//! `cargo run --release -p kettle --example kv -- --addr 127.0.0.1:6379 --workers 2 --dir .` serves until it is killed, for
+//! `cargo run --release -p kettle --example kv -- --addr 127.0.0.1:6379 --workers 2 --dir .` serves until SIGTERM or SIGINT, for
 //! `redis-cli`, `redis-benchmark` and any client library; without arguments it asks itself some things and ends.
 //!
 //! Each of the workers is a thread with an event loop, and has a part of the keys, which nobody else touches: nothing is
@@ -9,8 +9,20 @@
 //! done, all of it together, and waits. A command with keys of several workers is as many commands, one for each key, at no
 //! one moment together.
 //!
-//! Values are strings; there are no transactions, no passwords and no replicas. What is in memory goes to disk when a client
-//! says `SAVE` or `BGSAVE`, and is there again after the next start.
+//! What is in memory goes to disk when a client says `SAVE` or `BGSAVE` and when the process is told to end, and is there again
+//! after the next start. Each shard stands still while it copies its part, so that a snapshot takes as much memory again; a
+//! thread writes it. Of what is done after that nothing is in it.
+//!
+//! What differs from Redis, on purpose:
+//!
+//! - Values are strings: no lists, hashes, sets. There are no transactions, scripts, passwords, replicas, patterns to subscribe
+//!   to, nor a second database; `EXPIRE` has no options. Who asks for these is told that the command is unknown, or has too
+//!   many arguments.
+//! - A line that is a command may have words in quotes, but nothing is escaped in them.
+//! - A malformed request is refused sooner: negative lengths, and words that no line end follows.
+//! - A subscriber for whom 8 MiB wait is disconnected, at once.
+//! - `CONFIG`, `CLIENT` and `COMMAND` know what client libraries ask when they connect; `INFO` is short.
+//! - Time goes by the monotonic clock from the start on: when the system's clock is set, deadlines stay.
 //!
 //! | file | owns |
 //! |---|---|
@@ -51,11 +63,24 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: kv [--addr HOST:PORT] [--workers N] [--dir DIR]";
 
+const HELP: &str = "\
+A key-value server that speaks Redis' protocol.
+
+usage: kv [--addr HOST:PORT] [--workers N] [--dir DIR]
+
+  --addr HOST:PORT  serve there, until SIGTERM or SIGINT; without it, show something and end
+  --workers N       so many threads, each with its part of the keys: 1 to 1024, 1 if not given
+  --dir DIR         load DIR/dump.kettle at the start; write it for SAVE and BGSAVE, and at the end";
+
 /// More workers than any machine has cores are a mistake.
 const MOST_WORKERS: usize = 1024;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if matches!(&arguments[..], [word] if word == "--help" || word == "-h") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let Some((addr, workers, directory)) = parse(&arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -96,11 +121,12 @@ fn listen(addr: &str) -> Result<TcpListener, Box<dyn Error>> {
     Ok(listener)
 }
 
-/// Never ends, but by an error.
+/// Ends by an error, or with the process.
 fn serve(addr: &str, workers: usize, directory: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
-    // In this order: who is told the address finds all keys there.
+    // In this order: who is told the address finds all keys there, and may tell the process to end.
     let server = Server::load(workers, directory)?;
-    Ok(server.run(&listen(addr)?)?)
+    let signals = server::signals()?;
+    Ok(server.run(&listen(addr)?, signals)?)
 }
 
 /// A client asks for several things at once, and prints the answers.

@@ -1,12 +1,16 @@
 //! Owns the workers: each has a thread, an event loop, a shard, and accepts connections from the listener that all share.
 
-use super::disk::Disk;
+use super::disk::{Disk, Refused};
+use super::parcel::Batch;
 use super::session::{House, converse};
 use super::shard::{Seat, Shard, seats};
 use kettle::net::TcpListener;
+use kettle::sync::mpsc::{self, Receiver};
 use kettle::thread;
 use kettle::time::Duration;
-use std::io;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,19 +36,21 @@ impl Server {
         Ok(Self { seats, house: Arc::new(House::new(disk)) })
     }
 
-    /// Serves on a thread for each worker.
-    pub(crate) fn run(self, listener: &TcpListener) -> io::Result<()> {
+    /// Serves on a thread for each worker, until the process is told to end.
+    pub(crate) fn run(self, listener: &TcpListener, signals: Receiver<()>) -> io::Result<()> {
         let house = self.house;
-        let clone = |seat| Ok((seat, listener.try_clone()?));
+        // The first worker hears of them.
+        let mut signals = Some(signals);
+        let clone = |seat| Ok((seat, listener.try_clone()?, signals.take()));
         let workers = self.seats.into_iter().map(clone).collect::<io::Result<Vec<_>>>()?;
-        on_each_worker(workers, |(seat, listener)| work(seat, &listener, &house))
+        on_each_worker(workers, |(seat, listener, signals)| work(seat, &listener, &house, signals))
     }
 
     /// Serves by tasks of the event loop that runs here, all workers'. Ends at once; the tasks don't.
     pub(crate) fn spawn(self, listener: &TcpListener) -> io::Result<()> {
         for seat in self.seats {
             let (listener, house) = (listener.try_clone()?, Arc::clone(&self.house));
-            thread::spawn(move || work(seat, &listener, &house));
+            thread::spawn(move || work(seat, &listener, &house, None));
         }
         Ok(())
     }
@@ -61,8 +67,44 @@ fn on_each_worker<T: Send>(seats: Vec<T>, work: impl Fn(T) + Sync) -> io::Result
     Ok(())
 }
 
+/// SIGTERM and SIGINT, as they come.
+///
+/// They are bytes in a socket. That this process has with itself, and a thread of its own waits for them.
+pub(crate) fn signals() -> io::Result<Receiver<()>> {
+    let (mut arrivals, handler) = UnixStream::pair()?;
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::low_level::pipe::register(signal, handler.try_clone()?)?;
+    }
+    let (sender, receiver) = mpsc::channel();
+    let listen = move || while arrivals.read_exact(&mut [0]).is_ok() && sender.send(()).is_ok() {};
+    std::thread::Builder::new().name("signals".to_string()).spawn(listen)?;
+    Ok(receiver)
+}
+
+/// Ends the process when a signal comes and everything is saved. What can't be saved is kept: then it goes on.
+fn end_on_signals(signals: Receiver<()>, shard: &Shard, house: &House) {
+    for () in signals {
+        match save_all(shard, house) {
+            Ok(()) => std::process::exit(0),
+            Err(error) => eprintln!("kv: still here, for it could not be saved: {error}"),
+        }
+    }
+}
+
+/// A checkpoint.
+fn save_all(shard: &Shard, house: &House) -> io::Result<()> {
+    let saving = match house.disk().wait_to_save() {
+        Ok(saving) => saving,
+        // Nothing is to be kept.
+        Err(Refused::NoDirectory) => return Ok(()),
+        Err(refused) => return Err(io::Error::other(refused.to_string())),
+    };
+    let sections = shard.sections(&mut Batch::new(shard.count()))?;
+    saving.write(sections).recv().map_err(io::Error::other)?
+}
+
 /// What a worker does. Never ends.
-fn work(seat: Seat, listener: &TcpListener, house: &Arc<House>) {
+fn work(seat: Seat, listener: &TcpListener, house: &Arc<House>, signals: Option<Receiver<()>>) {
     let (shard, parcels) = seat.take();
     let shard = Rc::new(shard);
     if shard.count() > 1 {
@@ -73,6 +115,10 @@ fn work(seat: Seat, listener: &TcpListener, house: &Arc<House>) {
         let shard = Rc::clone(&shard);
         move || sweep(&shard)
     });
+    if let Some(signals) = signals {
+        let (shard, house) = (Rc::clone(&shard), Arc::clone(house));
+        thread::spawn(move || end_on_signals(signals, &shard, &house));
+    }
     loop {
         match listener.accept() {
             Ok((stream, _)) => {

@@ -33,6 +33,10 @@ pub(crate) struct House {
 }
 
 impl House {
+    pub(crate) fn disk(&self) -> &Arc<Disk> {
+        &self.disk
+    }
+
     pub(crate) fn new(disk: Disk) -> Self {
         Self { disk: Arc::new(disk), clients: AtomicUsize::new(0), last_id: AtomicU64::new(0) }
     }

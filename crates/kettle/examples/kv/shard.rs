@@ -65,14 +65,16 @@ impl Clock {
     }
 }
 
-impl Seat {
-    /// Takes in a key that a snapshot has, if it is this shard's.
-    pub(crate) fn insert(&mut self, key: &[u8], value: &[u8], expires: Option<u64>) {
-        if owner(&self.hasher, self.ways.len(), key) == self.index {
-            self.store.insert(key, value, expires);
-        }
+/// Has the shard take in a key that a snapshot has, unless it has expired.
+pub(crate) fn insert(seats: &mut [Seat], key: &[u8], value: &[u8], expires: Option<u64>) {
+    let at = owner(&seats[0].hasher, seats.len(), key);
+    let seat = &mut seats[at];
+    if expires.is_none_or(|at| at > seat.clock.now()) {
+        seat.store.insert(key, value, expires);
     }
+}
 
+impl Seat {
     /// The shard, and the parcels that are for it.
     pub(crate) fn take(self) -> (Shard, Receiver<Parcel>) {
         let Self { index, store, ways, parcels, hasher, clock } = self;

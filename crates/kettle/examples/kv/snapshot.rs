@@ -58,6 +58,12 @@ pub(crate) fn write(directory: &Path, sections: &[Vec<u8>]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Removes what is left of a snapshot whose writer was killed.
+pub(crate) fn remove_unfinished(directory: &Path) {
+    // There is none, most of the time; and what can't be removed is written over.
+    _ = fs::remove_file(directory.join(UNFINISHED));
+}
+
 fn write_file(path: &Path, sections: &[Vec<u8>]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(&header(sections.len() as u32))?;

@@ -56,6 +56,16 @@ fn bad_arguments_are_answered_by_how_it_is_used() {
 }
 
 #[test]
+fn help_is_given_and_is_no_error() {
+    for word in ["--help", "-h"] {
+        let output = run("kv", &[word]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && output.stderr.is_empty());
+        assert!(["usage: kv ", "--addr", "--workers", "--dir"].iter().all(|part| said.contains(part)), "{said}");
+    }
+}
+
+#[test]
 fn an_address_that_is_none_is_named() {
     for name in NAMES {
         let to = if name == "proxy" { &["--to", "127.0.0.1:1"][..] } else { &[] };

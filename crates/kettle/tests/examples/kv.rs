@@ -311,6 +311,54 @@ fn what_is_saved_is_there_again_with_any_number_of_workers() {
 }
 
 #[test]
+fn what_is_there_at_the_end_is_saved() {
+    for workers in WORKERS {
+        assert!(Server::start("kv", workers).terminate().success(), "without a directory");
+        let directory = Directory::new("end");
+        let args = [workers, &["--dir", directory.path()]].concat();
+        for round in 1..4 {
+            let server = Server::start("kv", &args);
+            let count = format!(":{round}");
+            assert_answers(&server, &["INCR a", "INCR b", "INCR c"], &[&count, &count, &count]);
+            // A save may be under way: the last one waits for it.
+            assert_answers(
+                &server,
+                &["BGSAVE", "INCR a", "DECR a"],
+                &["+Background saving started", &format!(":{}", round + 1), &count],
+            );
+            assert!(server.terminate().success());
+            assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1);
+            // What a server leaves that is killed while it saves is gone after the next start.
+            fs::write(directory.0.join("dump.kettle.unfinished"), "kettlekv").unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_directory_is_one_server_s() {
+    let directory = Directory::new("locked");
+    let args = ["--addr", "127.0.0.1:0", "--dir", directory.path()];
+    let server = Server::start("kv", &args[2..]);
+    let output = command("kv").args(args).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.starts_with("kv: lock ") && message.contains("another server"), "{message}");
+    assert!(server.terminate().success());
+    assert!(Server::start("kv", &args[2..]).terminate().success());
+}
+
+#[test]
+fn what_has_expired_is_not_loaded() {
+    let directory = Directory::new("expired");
+    let args = ["--dir", directory.path()];
+    let server = Server::start("kv", &args);
+    assert_answers(&server, &["SET stays v", "SET goes v PX 1"], &["+OK", "+OK"]);
+    // While it is saved it may be there still.
+    assert!(server.terminate().success());
+    assert_answers(&Server::start("kv", &args), &["DBSIZE", "GET goes"], &[":1", "$-1"]);
+}
+
+#[test]
 fn a_snapshot_that_is_corrupt_is_refused_and_kept() {
     let directory = Directory::new("corrupt");
     let server = Server::start("kv", &["--dir", directory.path()]);

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -46,6 +46,12 @@ impl Server {
         let addr = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("first line: {first:?}"));
         server.addr = addr.trim_end().parse().unwrap();
         server
+    }
+
+    /// Tells it to end, and gives how it does.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        self.child.wait().unwrap()
     }
 
     /// How much memory it has had at most, in bytes.
