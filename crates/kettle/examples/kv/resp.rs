@@ -132,7 +132,11 @@ impl Parser {
                 }
                 quote @ (b'"' | b'\'') => {
                     let length = input[at + 1..end].iter().position(|byte| *byte == quote);
-                    (at + 1, at + 1 + length.ok_or(Malformed::OpenQuote)?)
+                    let stop = at + 1 + length.ok_or(Malformed::OpenQuote)?;
+                    if !input[stop + 1].is_ascii_whitespace() {
+                        return Err(Malformed::OpenQuote);
+                    }
+                    (at + 1, stop)
                 }
                 _ => {
                     let length = input[at..end].iter().position(u8::is_ascii_whitespace);

@@ -119,9 +119,12 @@ fn work(seat: Seat, listener: &TcpListener, house: &Arc<House>, signals: Option<
         let (shard, house) = (Rc::clone(&shard), Arc::clone(house));
         thread::spawn(move || end_on_signals(signals, &shard, &house));
     }
+    // An error that lasts is told once.
+    let mut is_told = false;
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
+                is_told = false;
                 let (shard, house) = (Rc::clone(&shard), Arc::clone(house));
                 // How a connection ends is its own affair: most errors are clients that have gone.
                 thread::spawn(move || converse(stream, shard, house));
@@ -129,7 +132,9 @@ fn work(seat: Seat, listener: &TcpListener, house: &Arc<House>, signals: Option<
             Err(error) => {
                 // If the error is that this task was cancelled, it ends here.
                 thread::sleep(PAUSE);
-                eprintln!("kv: accept: {error}");
+                if !std::mem::replace(&mut is_told, true) {
+                    eprintln!("kv: accept: {error}");
+                }
             }
         }
     }

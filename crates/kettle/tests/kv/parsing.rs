@@ -54,7 +54,7 @@ fn a_command_that_is_written_is_read_as_it_was() {
 #[test]
 fn what_is_no_command_is_refused_at_once() {
     let long_line = vec![b'x'; 64 * 1024];
-    let refused: [(&[u8], Malformed); 19] = [
+    let refused: [(&[u8], Malformed); 20] = [
         (b"*x", Malformed::WordCount),
         (b"*\r", Malformed::WordCount),
         (b"*-1\r\n", Malformed::WordCount),
@@ -74,6 +74,7 @@ fn what_is_no_command_is_refused_at_once() {
         (b"*1\r\n$1\r\nabc", Malformed::WordEnd),
         (b"*1\r\n$1\r\na\n\r", Malformed::WordEnd),
         (b"PING 'tea\r\n", Malformed::OpenQuote),
+        (b"PING 'tea'pot\n", Malformed::OpenQuote),
         (&long_line, Malformed::LongLine),
     ];
     for (input, malformed) in refused {
