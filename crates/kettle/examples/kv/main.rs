@@ -17,7 +17,7 @@
 //!
 //! - Values are strings: no lists, hashes, sets. There are no transactions, scripts, passwords, replicas, patterns to subscribe
 //!   to, nor a second database; `EXPIRE` has no options. Who asks for these is told that the command is unknown, or has too
-//!   many arguments.
+//!   many arguments; what stands between `MULTI` and `EXEC`, which are unknown, is done at once.
 //! - A line that is a command may have words in quotes, but nothing is escaped in them.
 //! - A malformed request is refused sooner: negative lengths, and words that no line end follows.
 //! - A subscriber for whom 8 MiB wait is disconnected, at once.
