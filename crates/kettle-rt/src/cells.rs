@@ -1,4 +1,4 @@
-//! Owns the memory that tasks lie in: blocks of a few sizes, cut from chunks, taken last in first out.
+//! Owns the memory that tasks lie in, and what may become one: blocks of a few sizes, cut from chunks, taken last in first out.
 //!
 //! A block's address stays its own from `take` to `give`, and a steady state of tasks allocates nothing. Chunks stay until
 //! the event loop has gone and no task is left, that a handle outlives the loop with.
@@ -18,7 +18,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 /// The sizes of blocks.
-const SIZES: [usize; 4] = [128, 192, 512, 2048];
+const SIZES: [usize; 5] = [64, 128, 192, 512, 2048];
 
 /// What a block is aligned to: a cache line.
 const ALIGN: usize = 64;
@@ -48,7 +48,7 @@ impl Size {
     }
 }
 
-/// The blocks of one event loop.
+/// The blocks of one event loop, or of one pool.
 pub(crate) struct Cells {
     free: [Cell<*mut Free>; SIZES.len()],
     fresh: [Cell<Fresh>; SIZES.len()],
@@ -58,7 +58,7 @@ pub(crate) struct Cells {
     /// Whether the event loop has gone: who gives the last block back frees all of it.
     orphaned: Cell<bool>,
     /// The loop's, which stays as long as a block does: a waker may be lent by a task whose loop has gone.
-    _mailbox: Arc<Mailbox>,
+    _mailbox: Option<Arc<Mailbox>>,
 }
 
 /// What a page begins with, in the place of its first block.
@@ -116,7 +116,16 @@ const FEW: usize = 32;
 
 impl Cells {
     /// Makes the blocks of an event loop, which lets go of them by [`release`](Self::release).
-    pub(crate) fn new(mailbox: Arc<Mailbox>) -> NonNull<Self> {
+    pub(crate) fn of_loop(mailbox: Arc<Mailbox>) -> NonNull<Self> {
+        Self::keeping(Some(mailbox))
+    }
+
+    /// Makes blocks for somebody who frees them by [`discard`](Self::discard).
+    pub(crate) fn new() -> NonNull<Self> {
+        Self::keeping(None)
+    }
+
+    fn keeping(mailbox: Option<Arc<Mailbox>>) -> NonNull<Self> {
         let cells = Self {
             free: [const { Cell::new(ptr::null_mut()) }; SIZES.len()],
             fresh: [const { Cell::new(Fresh { next: ptr::null_mut(), left: 0 }) }; SIZES.len()],
@@ -126,6 +135,17 @@ impl Cells {
             _mailbox: mailbox,
         };
         NonNull::from(Box::leak(Box::new(cells)))
+    }
+
+    /// How many blocks are taken.
+    pub(crate) fn count(&self) -> usize {
+        self.live.get()
+    }
+
+    /// Whether a block of this size has been given back and not taken again.
+    #[inline]
+    pub(crate) fn has_free(&self, size: Size) -> bool {
+        !self.free[usize::from(size.0)].get().is_null()
     }
 
     /// Takes a block, the one that was used last if there is one.
@@ -238,6 +258,16 @@ impl Cells {
             }
         }
         taken
+    }
+
+    /// Frees them.
+    ///
+    /// # Safety
+    ///
+    /// Made by `new`, and nobody uses them any more, nor a block of theirs.
+    pub(crate) unsafe fn discard(this: NonNull<Self>) {
+        // SAFETY: made by a box; by the obligation.
+        drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
 
     /// Lets go of them: they go with the last block.

@@ -10,11 +10,13 @@
 use crate::gate::Gate;
 use crate::idle::Idle;
 use crate::job::Job;
+use crate::pool::PoolOwner;
 use crate::remote::{Mailbox, Message};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use std::cell::Cell;
 use std::fmt;
 use std::hint;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -50,6 +52,8 @@ struct Seat {
 pub(crate) struct Member {
     pub(crate) crew: Arc<Crew>,
     pub(crate) index: usize,
+    /// The memory for what its tasks spawn on workers.
+    pub(crate) pool: PoolOwner<Arc<Crew>>,
     work: Worker<Job>,
     /// Whether it has begun something since it slept.
     has_begun: Cell<bool>,
@@ -71,7 +75,10 @@ impl Crew {
             from_outside: Gate::new(Injector::new()),
             is_ending: AtomicBool::new(false),
         });
-        let member = |(index, work)| Member { crew: Arc::clone(&crew), index, work, has_begun: Cell::new(false) };
+        let member = |(index, work)| {
+            let pool = PoolOwner::new(Arc::clone(&crew));
+            Member { crew: Arc::clone(&crew), index, pool, work, has_begun: Cell::new(false) }
+        };
         let members = queues.into_iter().enumerate().map(member).collect();
         (crew, members)
     }
@@ -150,8 +157,8 @@ impl Member {
     }
 
     /// Whether it is this worker of these.
-    pub(crate) fn is(&self, crew: &Arc<Crew>, index: usize) -> bool {
-        self.index == index && Arc::ptr_eq(&self.crew, crew)
+    pub(crate) fn is(&self, crew: &Crew, index: usize) -> bool {
+        self.index == index && ptr::eq(&*self.crew, crew)
     }
 
     /// Takes in work of this worker's tasks, which may as well be done by others.

@@ -1,18 +1,34 @@
 //! Owns what a worker can be given by others: a function that has not begun.
-#![forbid(unsafe_code)]
+//!
+//! It is a pointer to what has the function, of one word, so that a queue of many is short. That begins with a reference to
+//! what is known of it at compile time.
+//!
+//! The unsafe code of this module is calling the functions that are there.
 
 use crate::cancelled::Reason;
+use std::alloc::Layout;
 use std::fmt;
-use std::sync::Arc;
+use std::mem;
+use std::ptr::NonNull;
 
-/// A function that some worker is to run as a task, and what becomes of it.
-pub(crate) trait Start: Send + Sync {
+/// What is known of a function at compile time. Each of the first two is called for a job that was not begun, and no other one
+/// after it.
+#[derive(Debug)]
+pub(crate) struct Functions {
     /// Makes it a task of the loop that runs.
-    fn start(self: Arc<Self>);
-
+    pub(crate) start: unsafe fn(Begin),
     /// It does not begin: drops it. Never panics.
-    fn refuse(&self);
+    pub(crate) refuse: unsafe fn(Begin),
+    /// Of all that the job points to.
+    pub(crate) layout: Layout,
+    /// Where the place of the result is in there.
+    pub(crate) place: usize,
+    /// Whether it lies in a pool's block.
+    pub(crate) is_pooled: bool,
 }
+
+/// What a job points to: something that begins with this.
+pub(crate) type Begin = NonNull<&'static Functions>;
 
 /// What can be cancelled by a message to its loop.
 pub(crate) trait Cancel: Send + Sync {
@@ -27,27 +43,40 @@ impl fmt::Debug for dyn Cancel {
 }
 
 /// A function that has not begun. It begins once, on one worker; if this is dropped, never.
-pub(crate) struct Job(Option<Arc<dyn Start>>);
+pub(crate) struct Job(Begin);
+
+// SAFETY: by the obligation of `new`.
+unsafe impl Send for Job {}
 
 impl Job {
-    pub(crate) fn new(function: Arc<dyn Start>) -> Self {
-        Self(Some(function))
+    /// # Safety
+    ///
+    /// 1. What is there may be begun and refused on any thread. 2. It stays until it is, and this is the only job of it.
+    #[inline]
+    pub(crate) unsafe fn new(begin: Begin) -> Self {
+        Self(begin)
+    }
+
+    #[inline]
+    fn functions(&self) -> &'static Functions {
+        // SAFETY: by the obligation of `new`.
+        unsafe { self.0.read() }
     }
 
     /// Makes it a task of the loop that runs.
     #[inline]
-    pub(crate) fn start(mut self) {
-        if let Some(function) = self.0.take() {
-            function.start();
-        }
+    pub(crate) fn start(self) {
+        let (functions, begin) = (self.functions(), self.0);
+        mem::forget(self);
+        // SAFETY: it has not begun, and there is no job any more.
+        unsafe { (functions.start)(begin) };
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if let Some(function) = &self.0 {
-            function.refuse();
-        }
+        // SAFETY: it has not begun, and there is no job any more.
+        unsafe { (self.functions().refuse)(self.0) };
     }
 }
 

@@ -24,10 +24,11 @@
 mod affinity;
 mod begun;
 mod unit;
+mod handle;
 mod roots;
 mod worker;
 
-pub use unit::JoinHandle;
+pub use handle::JoinHandle;
 pub use worker::{Worker, current};
 
 use self::roots::Roots;

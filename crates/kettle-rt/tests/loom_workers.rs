@@ -13,14 +13,19 @@ mod gate;
 mod idle;
 #[path = "../src/outcome.rs"]
 mod outcome;
+#[path = "../src/returns.rs"]
+mod returns;
 
+use atomics::UnsafeCell;
 use gate::Gate;
 use idle::Idle;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use outcome::{Completed, Outcome};
-use std::ptr;
+use returns::{List, Returned, Returns};
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
 
 /// Runs a meeting in every order, but for those that take more than three preemptions.
 fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -162,89 +167,278 @@ fn two_that_put_work_wake_two() {
     });
 }
 
-/// An address for a waiter.
-fn waiter(place: &AtomicBool) -> *mut () {
-    ptr::from_ref(place).cast_mut().cast()
+/// What a function's two sides share: its outcome, and the place of its result. Whoever frees it says so, and whoever uses it
+/// before that looks whether that happened: loom tells if nothing puts the two in order.
+struct Unit {
+    outcome: Outcome,
+    place: UnsafeCell<Option<Box<u32>>>,
+    is_freed: UnsafeCell<bool>,
+    is_notified: AtomicBool,
+}
+
+impl Unit {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            outcome: Outcome::new(),
+            place: UnsafeCell::new(None),
+            is_freed: UnsafeCell::new(false),
+            is_notified: AtomicBool::new(false),
+        })
+    }
+
+    /// The outcome, for somebody who has not left.
+    fn outcome(&self) -> &Outcome {
+        // SAFETY: loom looks whether somebody writes it meanwhile.
+        assert!(!self.is_freed.with(|is_freed| unsafe { *is_freed }), "used when it has been freed");
+        &self.outcome
+    }
+
+    fn free(&self) {
+        // SAFETY: loom looks whether somebody uses it meanwhile.
+        let was_freed = self.is_freed.with_mut(|is_freed| unsafe { is_freed.replace(true) });
+        assert!(!was_freed, "freed twice");
+        // SAFETY: the same.
+        assert_eq!(self.place.with_mut(|place| unsafe { (*place).take() }), None, "freed with its result");
+    }
+
+    /// An address for the waiter.
+    fn waiter(&self) -> *mut () {
+        ptr::from_ref(&self.is_notified).cast_mut().cast()
+    }
+
+    /// Waits to be notified. (A waiter lies in a frame, not in what is freed.)
+    fn wait(&self) {
+        while !self.is_notified.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+    }
+
+    /// Ends it with a result, for the side that has the job.
+    fn complete(&self) {
+        // SAFETY: loom looks whether somebody looks at it meanwhile.
+        self.place.with_mut(|place| unsafe { *place = Some(Box::new(17)) });
+        match self.outcome().complete() {
+            Completed::Awaited(at) => {
+                assert_eq!(at, self.waiter());
+                self.is_notified.store(true, Ordering::Release);
+            }
+            Completed::Quietly => {}
+            Completed::Unwanted => self.take_result(),
+        }
+    }
+
+    /// Takes the result, for the second one.
+    fn take_result(&self) {
+        // SAFETY: loom looks whether somebody uses it meanwhile.
+        assert_eq!(self.place.with_mut(|place| unsafe { (*place).take() }), Some(Box::new(17)));
+        if self.outcome().leave_both() {
+            self.free();
+        }
+    }
+
+    /// Drops the handle.
+    fn abandon(&self) {
+        if self.outcome().abandon() {
+            self.take_result();
+        }
+    }
+
+    fn is_freed(&self) -> bool {
+        // SAFETY: loom looks whether somebody writes it meanwhile.
+        self.is_freed.with(|is_freed| unsafe { *is_freed })
+    }
+}
+
+/// Cancels it, and delivers that on another thread if somebody is to be told.
+fn cancel(unit: &Arc<Unit>) -> Option<thread::JoinHandle<()>> {
+    let index = unit.outcome().cancel()?;
+    assert_eq!(index, 0);
+    unit.outcome().send();
+    let sent = Arc::clone(unit);
+    Some(thread::spawn(move || {
+        if sent.outcome().deliver() {
+            sent.free();
+        }
+    }))
 }
 
 #[test]
 fn who_waits_for_a_result_is_told_and_takes_it() {
     model(|| {
-        let outcome = Arc::new((Outcome::new(), AtomicBool::new(false)));
-        let there = Arc::clone(&outcome);
-        let thread = thread::spawn(move || {
-            // SAFETY: once.
-            match unsafe { there.0.complete(Box::new(17)) } {
-                Completed::Awaited(at) => {
-                    assert_eq!(at, waiter(&there.1));
-                    there.1.store(true, Ordering::Release);
-                }
-                Completed::Quietly => {}
-                Completed::Unwanted(_) => unreachable!(),
-            }
-        });
-        // SAFETY: this is the handle.
-        if unsafe { outcome.0.expect(waiter(&outcome.1)) } {
-            while !outcome.1.load(Ordering::Acquire) {
-                thread::yield_now();
-            }
+        let unit = Unit::new();
+        let there = Arc::clone(&unit);
+        let thread = thread::spawn(move || there.complete());
+        if unit.outcome().expect(unit.waiter()) {
+            unit.wait();
         }
-        // SAFETY: it is complete.
-        assert_eq!(unsafe { outcome.0.take() }, Some(Box::new(17)));
-        // SAFETY: the last act of the handle.
-        assert_eq!(unsafe { outcome.0.abandon() }, None);
+        assert!(unit.outcome().is_complete());
+        unit.take_result();
         thread.join().unwrap();
+        assert!(unit.is_freed());
     });
 }
 
 #[test]
 fn who_leaves_is_not_told_or_waits_for_the_notice() {
     model(|| {
-        let outcome = Arc::new((Outcome::new(), AtomicBool::new(false)));
-        let there = Arc::clone(&outcome);
-        let thread = thread::spawn(move || {
-            // SAFETY: once.
-            match unsafe { there.0.complete(Box::new(17)) } {
-                Completed::Awaited(_) => there.1.store(true, Ordering::Release),
-                Completed::Quietly => {}
-                Completed::Unwanted(result) => assert_eq!(*result, 17),
-            }
-        });
-        let at = waiter(&outcome.1);
-        // SAFETY: this is the handle.
-        if unsafe { outcome.0.expect(at) } {
-            // SAFETY: it waits.
-            if unsafe { outcome.0.leave(at) } {
-                assert!(!outcome.1.load(Ordering::Relaxed));
+        let unit = Unit::new();
+        let there = Arc::clone(&unit);
+        let thread = thread::spawn(move || there.complete());
+        if unit.outcome().expect(unit.waiter()) {
+            if unit.outcome().leave(unit.waiter()) {
+                assert!(!unit.is_notified.load(Ordering::Relaxed));
             } else {
-                while !outcome.1.load(Ordering::Acquire) {
-                    thread::yield_now();
-                }
+                unit.wait();
             }
         }
-        // SAFETY: the last act of the handle; nobody waits.
-        drop(unsafe { outcome.0.abandon() });
+        unit.abandon();
         thread.join().unwrap();
+        assert!(unit.is_freed());
     });
 }
 
 #[test]
-fn a_result_is_dropped_by_one_side() {
-    struct Counted(Arc<AtomicUsize>);
-    impl Drop for Counted {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+fn a_result_is_taken_by_one_side_which_frees_it() {
+    model(|| {
+        let unit = Unit::new();
+        let there = Arc::clone(&unit);
+        let thread = thread::spawn(move || there.complete());
+        unit.abandon();
+        thread.join().unwrap();
+        assert!(unit.is_freed());
+    });
+}
+
+#[test]
+fn what_is_cancelled_while_it_begins_is_told_once_and_freed_when_that_was_delivered() {
+    model(|| {
+        let unit = Unit::new();
+        let there = Arc::clone(&unit);
+        let thread = thread::spawn(move || {
+            let is_cancelled = there.outcome().begin(0);
+            there.complete();
+            is_cancelled
+        });
+        let sent = cancel(&unit);
+        unit.abandon();
+        let (was_cancelled, is_told) = (thread.join().unwrap(), sent.is_some());
+        assert_ne!(was_cancelled, is_told, "either it has seen it when it began, or it is told");
+        if let Some(sent) = sent {
+            sent.join().unwrap();
+        }
+        assert!(unit.is_freed());
+    });
+}
+
+#[test]
+fn of_two_that_cancel_one_tells() {
+    model(|| {
+        let unit = Unit::new();
+        assert!(!unit.outcome().begin(0));
+        let other = Arc::clone(&unit);
+        let other = thread::spawn(move || cancel(&other));
+        let sent = [cancel(&unit), other.join().unwrap()];
+        assert_eq!(sent.iter().flatten().count(), 1);
+        unit.complete();
+        unit.take_result();
+        sent.into_iter().flatten().for_each(|sent| sent.join().unwrap());
+        assert!(unit.is_freed());
+    });
+}
+
+#[test]
+fn what_is_prevented_does_not_begin_uncancelled() {
+    model(|| {
+        let unit = Unit::new();
+        let there = Arc::clone(&unit);
+        let thread = thread::spawn(move || {
+            let is_cancelled = there.outcome().begin(0);
+            there.complete();
+            is_cancelled
+        });
+        let is_prevented = unit.outcome().prevent();
+        unit.abandon();
+        assert_eq!(thread.join().unwrap(), is_prevented);
+        assert!(unit.is_freed());
+    });
+}
+
+/// A block that is handed out, with room for its way back.
+#[repr(C)]
+struct Block {
+    link: MaybeUninit<Returned<u8>>,
+    /// Loom tells if two have it.
+    content: UnsafeCell<()>,
+}
+
+/// Two blocks, and how they come back.
+struct Owned {
+    returns: Returns<u8>,
+    blocks: [Box<Block>; 2],
+    is_freed: UnsafeCell<bool>,
+}
+
+// SAFETY: what is written into blocks is what is to be checked.
+unsafe impl Sync for Owned {}
+// SAFETY: the same.
+unsafe impl Send for Owned {}
+
+impl Owned {
+    fn new() -> Arc<Self> {
+        let block = || Box::new(Block { link: MaybeUninit::uninit(), content: UnsafeCell::new(()) });
+        Arc::new(Self { returns: Returns::new(), blocks: [block(), block()], is_freed: UnsafeCell::new(false) })
+    }
+
+    /// Gives one back.
+    fn give(&self, index: usize) {
+        // SAFETY: loom looks.
+        assert!(!self.is_freed.with(|is_freed| unsafe { *is_freed }), "a block is out");
+        self.blocks[index].content.with_mut(|_| {});
+        let block = NonNull::from(&*self.blocks[index]).cast();
+        // SAFETY: it begins with the room for that.
+        if unsafe { self.returns.give(block, index as u8) } {
+            self.free();
         }
     }
+
+    fn free(&self) {
+        // SAFETY: loom looks.
+        let was_freed = self.is_freed.with_mut(|is_freed| unsafe { is_freed.replace(true) });
+        assert!(!was_freed, "freed twice");
+        self.blocks.iter().for_each(|block| block.content.with_mut(|_| {}));
+    }
+
+    /// What has come back can be used again.
+    fn count(&self, list: List<u8>) -> usize {
+        list.map(|(block, index)| {
+            let expected = &self.blocks[usize::from(index)];
+            assert_eq!(block, NonNull::from(&**expected).cast());
+            expected.content.with_mut(|_| {});
+        })
+        .count()
+    }
+
+    /// What the owner does at its end, when so many are out.
+    fn end(&self, out: usize) {
+        let missing = out - self.count(self.returns.close());
+        if self.returns.miss(missing) {
+            self.free();
+        }
+    }
+}
+
+#[test]
+fn blocks_come_back_and_the_last_one_frees_them_all() {
     model(|| {
-        let dropped = Arc::new(AtomicUsize::new(0));
-        let outcome = Arc::new(Outcome::new());
-        let (there, counted) = (Arc::clone(&outcome), Counted(Arc::clone(&dropped)));
-        // SAFETY: once.
-        let thread = thread::spawn(move || drop(unsafe { there.complete(counted) }));
-        // SAFETY: the last act of the handle.
-        drop(unsafe { outcome.abandon() });
-        thread.join().unwrap();
-        assert_eq!(dropped.load(Ordering::Relaxed), 1);
+        let owned = Owned::new();
+        let threads = [0, 1].map(|index| {
+            let owned = Arc::clone(&owned);
+            thread::spawn(move || owned.give(index))
+        });
+        let back = owned.count(owned.returns.take());
+        owned.end(2 - back);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        // SAFETY: nobody else has it.
+        assert!(owned.is_freed.with(|is_freed| unsafe { *is_freed }));
     });
 }

@@ -202,7 +202,7 @@ impl Loop {
             timers: Rc::new(RefCell::new(Timers::new(clock.now()))),
             driver: RefCell::new(driver),
             stacks,
-            cells: Cells::new(Arc::clone(&mailbox)),
+            cells: Cells::of_loop(Arc::clone(&mailbox)),
             mailbox,
             completions: RefCell::default(),
             expired: RefCell::default(),

@@ -1,87 +1,250 @@
-//! Owns a function on its way to a worker, the task that it becomes there, and the handle of it: one allocation, which the
-//! queue or the task shares with the handle.
+//! Owns a function on its way to a worker, and the task that it becomes there: one allocation for both and the handle, which
+//! lies in a block of the worker's that has spawned it.
 //!
-//! The function is taken by who has the job: a task, or whoever drops it. The result is put there by that one, and taken by the
-//! handle, or dropped by the task if there is no handle any more: see `outcome`. So nothing of a user is left when both
-//! have gone, and dropping the allocation runs no code of theirs.
+//! ```text
+//!   unit   │ head: what is known of the types │ outcome │ the task │ whose block │ place: the function, later the result │
+//! ```
 //!
-//! A cancellation and the beginning are decided by one exchange: who cancels a function that has begun tells its worker.
+//! The function is taken by who has the job: a task, or whoever drops it. The result is put into its place by that one, and
+//! taken by the handle, or by that one again if there is no handle any more: see `outcome`, which also says who gives the block
+//! back. So nothing of a user is left when both have gone, and giving the block back runs no code of theirs.
 //!
-//! The unsafe code of this module is the place of the function; forgetting how long it may live; notifying a waiter by its
-//! address; making the task.
+//! The unsafe code of this module is the place, and whose turn it is there; the memory; forgetting how long the function may
+//! live; notifying a waiter by its address; making its task.
 
 use super::begun::Begun;
 use crate::cancelled::{Cancelled, Reason};
-use crate::crew::Crew;
+use crate::cells::Size;
+use crate::crew::{Crew, Member};
 use crate::event_loop;
 use crate::foreign::discard;
-use crate::header::{Purpose, Wait};
-use crate::job::{Cancel, Job, Start};
+use crate::header::TaskRef;
+use crate::job::{Begin, Cancel, Functions, Job};
 use crate::outcome::{Completed, Outcome};
+use crate::pool::Pool;
 use crate::region;
-use crate::remote::Message;
 use crate::task;
-use crate::wait;
-use crate::waiter::{Waiter, Woken};
+use crate::waiter::Waiter;
+use std::alloc::{self, Layout, handle_alloc_error};
 use std::cell::UnsafeCell;
-use std::fmt;
-use std::mem;
-use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::mem::{ManuallyDrop, offset_of};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// It is to end. Set by the handle, cleared never.
-const CANCELLED: usize = 1;
-/// It has become a task, of the worker whose index the bits from here on have, and 1 is added. Set by that one, cleared never.
-const BEGUN: usize = 1 << 1;
+/// What the handle knows of it, and who delivers a cancellation.
+#[repr(C)]
+pub(super) struct Head {
+    functions: &'static Functions,
+    pub(super) outcome: Outcome,
+    pub(super) task: Begun,
+    /// The [`Pool`] that the block is of; without one, the crew, of which this is a share.
+    home: NonNull<()>,
+}
 
 /// See the module.
+#[repr(C)]
 struct Unit<F, T> {
-    known: Known<T>,
-    spawned_at: &'static Location<'static>,
-    function: UnsafeCell<Option<F>>,
+    head: Head,
+    place: UnsafeCell<Place<F, T>>,
 }
 
-/// What the handle knows of it.
-struct Known<T> {
-    outcome: Outcome<thread::Result<T>>,
-    /// Bits, of those above.
-    stage: AtomicUsize,
-    task: Begun,
+/// The function and where it was spawned, until it is taken, and then how it has ended.
+union Place<F, T> {
+    function: ManuallyDrop<(F, &'static Location<'static>)>,
+    result: ManuallyDrop<thread::Result<T>>,
 }
 
-// SAFETY: the function is taken by one thread; the result is as in `outcome`.
-unsafe impl<F: Send, T: Send> Sync for Unit<F, T> {}
+// With a function of one word, and a result of two, it fills a cache line: the smallest block.
+const _: () =
+    assert!(size_of::<Unit<usize, [usize; 2]>>() == 64, "invariant: a small function fits into the smallest block");
+
+impl Head {
+    /// The crew of its workers.
+    pub(super) fn crew(&self) -> &Crew {
+        if self.functions.is_pooled {
+            // SAFETY: this is in a block of it.
+            unsafe { Pool::<Arc<Crew>>::keeps(self.home.cast()) }
+        } else {
+            // SAFETY: this has a share of it.
+            unsafe { self.home.cast().as_ref() }
+        }
+    }
+}
+
+/// Takes the result, when both sides have gone, says the second one. Gives the block back.
+///
+/// # Safety
+///
+/// It is complete, its results are `T`s, and the caller is the second one, and does nothing more with it.
+#[inline]
+pub(super) unsafe fn take_result<T>(head: NonNull<Head>) -> thread::Result<T> {
+    // SAFETY: by the obligation.
+    let known = unsafe { (*head.as_ptr()).functions };
+    // SAFETY: the same.
+    let outcome = unsafe { &(*head.as_ptr()).outcome };
+    // SAFETY: the result is inside of the allocation, there.
+    let place = unsafe { head.byte_add(known.place) };
+    // SAFETY: it is complete, and by the obligation nobody else takes it.
+    let result = unsafe { place.cast::<thread::Result<T>>().read() };
+    if outcome.leave_both() {
+        // SAFETY: nobody else uses it.
+        unsafe { free(head) };
+    }
+    result
+}
+
+/// Gives the memory back.
+///
+/// # Safety
+///
+/// The caller is the last one who uses it; function and result have been taken.
+#[inline]
+unsafe fn free(head: NonNull<Head>) {
+    // SAFETY: by the obligation.
+    let known = unsafe { (*head.as_ptr()).functions };
+    // SAFETY: the same.
+    let home = unsafe { (*head.as_ptr()).home };
+    let block = head.cast::<u8>();
+    if known.is_pooled {
+        let (pool, size) = (home.cast::<Pool<Arc<Crew>>>(), Size::of(known.layout));
+        match event_loop::current().and_then(|current| current.member.get()) {
+            // SAFETY: as in `make`, and nobody uses it.
+            Some(member) if member.pool.address() == pool => unsafe { member.pool.give(block, size) },
+            // SAFETY: the same.
+            _ => unsafe { Pool::give(pool, block, size) },
+        }
+    } else {
+        // SAFETY: as in `make`, and nobody uses it.
+        unsafe { alloc::dealloc(block.as_ptr(), known.layout) };
+        // SAFETY: the share that `make` has put there.
+        drop(unsafe { Arc::from_raw(home.cast::<Crew>().as_ptr()) });
+    }
+}
+
+/// A cancellation on its way to a task's thread.
+pub(super) struct Sent(NonNull<Head>);
+
+// SAFETY: what any thread may look at is atomic.
+unsafe impl Send for Sent {}
+// SAFETY: the same.
+unsafe impl Sync for Sent {}
+
+impl Sent {
+    /// # Safety
+    ///
+    /// By the handle, of what its [`cancel`](Outcome::cancel) has given an index for.
+    pub(super) unsafe fn new(head: NonNull<Head>) -> Self {
+        // SAFETY: it is the handle that calls this.
+        unsafe { &(*head.as_ptr()).outcome }.send();
+        Self(head)
+    }
+}
+
+impl Cancel for Sent {
+    fn cancel(&self, reason: Reason) {
+        // SAFETY: it is there until this has been delivered.
+        unsafe { &(*self.0.as_ptr()).task }.cancel(reason);
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        // SAFETY: it is there until this.
+        if unsafe { &(*self.0.as_ptr()).outcome }.deliver() {
+            // SAFETY: the others have gone, and the result has been taken.
+            unsafe { free(self.0) };
+        }
+    }
+}
 
 impl<F: FnOnce() -> T + Send, T: Send> Unit<F, T> {
-    /// # Safety
-    ///
-    /// The caller has the job, and nobody has called this before.
-    unsafe fn take_function(&self) -> Option<F> {
-        // SAFETY: by the obligation.
-        let function = unsafe { &mut *self.function.get() };
-        function.take()
+    const LAYOUT: Layout = Layout::new::<Self>();
+
+    // ASan looks at what lies by itself.
+    const FITS: bool = Size::fits(Self::LAYOUT) && !cfg!(kettle_asan);
+
+    const POOLED: Functions = Self::functions(true);
+
+    const ALONE: Functions = Self::functions(false);
+
+    const fn functions(is_pooled: bool) -> Functions {
+        Functions {
+            start: Self::start,
+            refuse: Self::refuse,
+            layout: Self::LAYOUT,
+            place: offset_of!(Self, place),
+            is_pooled,
+        }
     }
 
-    /// Puts the result there, and tells who waits for it. Gives it back if nobody ever will.
+    /// # Safety
+    ///
+    /// The unit has not been freed, and this does not outlive it.
+    #[inline(always)]
+    unsafe fn head<'a>(this: NonNull<Self>) -> &'a Head {
+        // SAFETY: by the obligation.
+        unsafe { &(*this.as_ptr()).head }
+    }
+
+    /// # Safety
+    ///
+    /// As of `head`; and it is the caller's turn at the place.
+    #[inline(always)]
+    unsafe fn place<'a>(this: NonNull<Self>) -> &'a mut Place<F, T> {
+        // SAFETY: by the obligation.
+        let place = unsafe { &raw const (*this.as_ptr()).place };
+        // SAFETY: by the obligation.
+        unsafe { &mut *UnsafeCell::raw_get(place) }
+    }
+
+    /// # Safety
+    ///
+    /// The caller has what was the job's, and nobody has called this before.
+    #[inline(always)]
+    unsafe fn take_function(this: NonNull<Self>) -> F {
+        // SAFETY: by the obligation: the handle looks there when it is complete.
+        let place = unsafe { Self::place(this) };
+        // SAFETY: the function is there, until now.
+        unsafe { ManuallyDrop::take(&mut place.function) }.0
+    }
+
+    /// Where it was spawned.
     ///
     /// # Safety
     ///
-    /// Called once, and nothing of the function is left.
-    unsafe fn complete(&self, result: thread::Result<T>) -> Option<thread::Result<T>> {
+    /// As of `take_function`.
+    #[inline]
+    unsafe fn spawned_at(this: NonNull<Self>) -> &'static Location<'static> {
         // SAFETY: by the obligation.
-        match unsafe { self.known.outcome.complete(result) } {
-            Completed::Quietly => {}
-            Completed::Unwanted(result) => return Some(result),
+        let place = unsafe { Self::place(this) };
+        // SAFETY: the function is there.
+        unsafe { &place.function }.1
+    }
+
+    /// Puts the result there, and tells who waits for it. Gives it back if nobody ever will. The unit is not the caller's any
+    /// more.
+    ///
+    /// # Safety
+    ///
+    /// The caller has taken the function, and nothing of it is left.
+    #[inline]
+    unsafe fn complete(this: NonNull<Self>, result: thread::Result<T>) -> Option<thread::Result<T>> {
+        // SAFETY: nobody looks before the outcome says that it is complete.
+        unsafe { Self::place(this) }.result = ManuallyDrop::new(result);
+        // SAFETY: it is there until it is complete, and this does not look at it after that.
+        match unsafe { Self::head(this) }.outcome.complete() {
+            Completed::Quietly => None,
+            // SAFETY: the handle has gone.
+            Completed::Unwanted => Some(unsafe { take_result(this.cast()) }),
             Completed::Awaited(waiter) => {
                 let waiter = NonNull::new(waiter.cast::<Waiter>()).expect("invariant: a waiter has an address");
                 // SAFETY: 1. who waits has left it there, and leaves it no more. 2. It waits for this.
                 unsafe { Waiter::notify(waiter) };
+                None
             }
         }
-        None
     }
 
     /// Drops the function, and makes that the result.
@@ -89,29 +252,39 @@ impl<F: FnOnce() -> T + Send, T: Send> Unit<F, T> {
     /// # Safety
     ///
     /// As of `take_function`.
-    unsafe fn give_up(&self, with: thread::Result<T>) {
+    unsafe fn give_up(this: NonNull<Self>, with: thread::Result<T>) {
         // SAFETY: by the obligation.
-        let function = unsafe { self.take_function() };
+        let function = unsafe { Self::take_function(this) };
         let result = catch_unwind(AssertUnwindSafe(|| drop(function))).map_or_else(Err, |()| with);
-        // SAFETY: by the obligation; the function has gone.
-        let unwanted = unsafe { self.complete(result) };
+        // SAFETY: the function has gone.
+        let unwanted = unsafe { Self::complete(this, result) };
         discard(unwanted);
     }
-}
 
-impl<F: FnOnce() -> T + Send, T: Send> Start for Unit<F, T> {
-    fn start(self: Arc<Self>) {
+    /// Says that it has begun as this task. Gives whether it was cancelled before.
+    ///
+    /// # Safety
+    ///
+    /// As of `take_function`.
+    #[inline]
+    unsafe fn begin(this: NonNull<Self>, member: &Member, task: TaskRef) -> bool {
+        // SAFETY: it is there until it is complete.
+        let head = unsafe { Self::head(this) };
+        head.task.begin(task);
+        head.outcome.begin(member.index)
+    }
+
+    unsafe fn start(begin: Begin) {
+        let this = begin.cast::<Self>();
         let event_loop = event_loop::current().expect("invariant: a loop begins its jobs");
-        let (unit, spawned_at) = (Arc::as_ptr(&self), self.spawned_at);
-        let running = Running(self);
+        let member = event_loop.member.get().expect("invariant: only workers begin jobs");
+        // SAFETY: it was the job's.
+        let spawned_at = unsafe { Self::spawned_at(this) };
+        let running = Running(this);
         // SAFETY: 1. what the function borrows lives until all workers have ended, and so their tasks. 2. Nobody takes a result.
         let task = unsafe { task::make(event_loop, move || running.run(), spawned_at, None) };
         // SAFETY: the task has it, and runs on this thread: later.
-        let known = unsafe { &(*unit).known };
-        known.task.begin(task);
-        let member = event_loop.member.get().expect("invariant: only workers begin jobs");
-        let index = member.index;
-        let is_cancelled = known.stage.fetch_or((index + 1) * BEGUN, Ordering::AcqRel) & CANCELLED != 0;
+        let is_cancelled = unsafe { Self::begin(this, member, task) };
         event_loop.admit(task);
         member.show_tasks(event_loop.live.get());
         if is_cancelled {
@@ -119,211 +292,87 @@ impl<F: FnOnce() -> T + Send, T: Send> Start for Unit<F, T> {
         }
     }
 
-    fn refuse(&self) {
-        // SAFETY: it was the job's, and has not become a task.
-        unsafe { self.give_up(Err(Box::new(Cancelled::new(Reason::Shutdown)))) };
-    }
-}
-
-impl<F: Send, T: Send> Cancel for Unit<F, T> {
-    fn cancel(&self, reason: Reason) {
-        self.known.task.cancel(reason);
+    unsafe fn refuse(begin: Begin) {
+        // SAFETY: it was the job's.
+        unsafe { Self::give_up(begin.cast(), Err(Box::new(Cancelled::new(Reason::Shutdown)))) };
     }
 }
 
 /// What a task has of it: it runs the function, or when dropped says that it has not run.
-struct Running<F: FnOnce() -> T + Send, T: Send>(Arc<Unit<F, T>>);
+struct Running<F: FnOnce() -> T + Send, T: Send>(NonNull<Unit<F, T>>);
 
 impl<F: FnOnce() -> T + Send, T: Send> Running<F, T> {
     #[inline]
     fn run(self) {
-        // SAFETY: it was the job's.
-        if let Some(function) = unsafe { self.0.take_function() } {
-            let result = catch_unwind(AssertUnwindSafe(function));
-            self.0.known.task.end();
-            // SAFETY: the first time, for the function was there.
-            let unwanted = unsafe { self.0.complete(result) };
-            // Its destructor may wait, or panic: it is the task that does.
-            drop(unwanted);
-        }
+        let unit = ManuallyDrop::new(self).0;
+        // SAFETY: it was the job's, and this drops itself no more.
+        let function = unsafe { Unit::take_function(unit) };
+        let result = catch_unwind(AssertUnwindSafe(function));
+        // SAFETY: it is there until it is complete.
+        unsafe { Unit::head(unit) }.task.end();
+        // SAFETY: the function has been called.
+        let unwanted = unsafe { Unit::complete(unit, result) };
+        // Its destructor may wait, or panic: it is the task that does.
+        drop(unwanted);
     }
 }
 
 impl<F: FnOnce() -> T + Send, T: Send> Drop for Running<F, T> {
     fn drop(&mut self) {
-        if !self.0.known.task.end() {
-            return;
-        }
+        // SAFETY: it is there until it is complete.
+        unsafe { Unit::head(self.0) }.task.end();
         let payload: Box<dyn std::any::Any + Send> =
             match event_loop::current().and_then(|current| current.current_task()) {
                 Some(task) => Box::new(region::cancelled(task)),
                 None => Box::new("run a task that comes from another worker: there is no memory for its stack"),
             };
-        // SAFETY: it has not run, or there would be no task any more.
-        unsafe { self.0.give_up(Err(payload)) };
+        // SAFETY: it was the job's, and has not run.
+        unsafe { Unit::give_up(self.0, Err(payload)) };
     }
 }
 
-/// A unit, for its handle.
-trait Awaited<T>: Cancel {
-    fn known(&self) -> &Known<T>;
-}
-
-impl<F: Send, T: Send> Awaited<T> for Unit<F, T> {
-    fn known(&self) -> &Known<T> {
-        &self.known
-    }
-}
-
-/// Makes a job of a function, and its handle.
+/// Makes a job of a function, and gives what the handle is to have. The member is that of the worker that runs, if it is one
+/// of the crew.
 ///
 /// # Safety
 ///
-/// The job has been begun or dropped, and what has begun has ended, as long as there is what the function borrows.
+/// 1. The job has been begun or dropped, and what has begun has ended, as long as there is what the function borrows.
+/// 2. The handle drops the result as long as there is what that borrows.
 #[inline]
 pub(super) unsafe fn make<'scope, F, T>(
     crew: &Arc<Crew>,
+    member: Option<&Member>,
     function: F,
     spawned_at: &'static Location<'static>,
-) -> (Job, JoinHandle<T>)
+) -> (Job, NonNull<Head>)
 where
     F: FnOnce() -> T + Send + 'scope,
     T: Send + 'scope,
 {
-    let known = Known { outcome: Outcome::new(), stage: AtomicUsize::new(0), task: Begun::new() };
-    let unit = Arc::new(Unit { known, spawned_at, function: UnsafeCell::new(Some(function)) });
-    let awaited: Arc<dyn Awaited<T> + 'scope> = unit.clone();
-    let start: Arc<dyn Start + 'scope> = unit;
-    // SAFETY: the function has gone as long as what it borrows is there, by the obligation; and the result as long as what
-    // it borrows is, or the handle, whose type says so.
-    let awaited = unsafe { mem::transmute::<Arc<dyn Awaited<T> + 'scope>, Arc<dyn Awaited<T>>>(awaited) };
-    // SAFETY: the same.
-    let start = unsafe { mem::transmute::<Arc<dyn Start + 'scope>, Arc<dyn Start>>(start) };
-    (Job::new(start), JoinHandle { unit: awaited, crew: Arc::clone(crew) })
-}
-
-/// A task of some worker, for who waits for it: `std::thread::JoinHandle` for what runs elsewhere. Dropping it lets the task
-/// run on by itself.
-///
-/// Unlike the handle of a task of this thread it may be sent to any other, and used there.
-pub struct JoinHandle<T> {
-    unit: Arc<dyn Awaited<T>>,
-    crew: Arc<Crew>,
-}
-
-impl<T> JoinHandle<T> {
-    /// Waits for the task to end, and gives what it returned. A checkpoint, unless it has ended. Outside of tasks it blocks the
-    /// thread.
-    ///
-    /// # Errors
-    ///
-    /// The payload of its panic, or [`Cancelled`]: also if it has not begun when the workers end.
-    ///
-    /// # Panics
-    ///
-    /// If the task joins itself; if it has not ended, and this is on the stack of an event loop or in a task that is
-    /// unwinding: then the wait might never end.
-    ///
-    /// # Cancellation
-    ///
-    /// A task that is cancelled while it waits here is unwound; the one that it waits for runs on.
-    #[track_caller]
-    pub fn join(self) -> thread::Result<T> {
-        let outcome = &self.unit.known().outcome;
-        if !outcome.is_complete() {
-            if self.will_not_begin() {
-                return Err(Box::new(Cancelled::new(Reason::Shutdown)));
-            }
-            self.wait_for_end();
+    let (block, functions, home) = match member {
+        Some(Member { pool, .. }) if const { Unit::<F, T>::FITS } => {
+            let size = const { Size::of(Unit::<F, T>::LAYOUT) };
+            (pool.take(size), const { &Unit::<F, T>::POOLED }, pool.address().cast())
         }
-        // SAFETY: this is the handle.
-        let result = unsafe { outcome.take() };
-        result.expect("invariant: it is taken once")
-    }
-
-    /// Whether the workers end, and it has not begun: then it does not begin. Who asks may be what is dropped before it, so
-    /// that it would wait for itself.
-    fn will_not_begin(&self) -> bool {
-        let cancel = |stage| (stage < BEGUN).then_some(stage | CANCELLED);
-        self.crew.is_ending()
-            && self.unit.known().stage.fetch_update(Ordering::AcqRel, Ordering::Relaxed, cancel).is_ok()
-    }
-
-    #[track_caller]
-    fn wait_for_end(&self) {
-        let may_wait = event_loop::task().is_some() || event_loop::current().is_none();
-        assert!(
-            may_wait,
-            "join a task of a worker from where nothing can wait for it: in a future, or while unwinding"
-        );
-        let known = self.unit.known();
-        assert!(!known.task.is_current(), "join a task from itself: it would wait for its own end");
-        wait::raise_if_cancelled();
-        let waiter = Waiter::new();
-        let address = (&raw const waiter).cast_mut().cast();
-        // SAFETY: this is the handle, and nobody else waits by it.
-        if unsafe { known.outcome.expect(address) }
-            && waiter.wait_for(Purpose::here(Wait::Join), None) != Woken::Notified
-        {
-            // SAFETY: it waits.
-            if cfg!(panic = "unwind") && unsafe { known.outcome.leave(address) } {
-                wait::raise_if_cancelled();
-            }
-            waiter.wait_for_notice();
-        }
-    }
-
-    /// Has the task end, unless it has: it is unwound where it waits, or where it would wait next, and each time it waits
-    /// after that. One that has not begun does not begin. From any thread; no checkpoint: [`join`](Self::join) waits for the
-    /// end.
-    ///
-    /// ```
-    /// use kettle_rt::workers::workers;
-    /// use kettle_rt::{Cancelled, park};
-    ///
-    /// workers(2).run(|worker| {
-    ///     let kettle = worker.spawn_on(1 - worker.index(), park);
-    ///     kettle.cancel();
-    ///     assert!(kettle.join().unwrap_err().is::<Cancelled>());
-    /// })?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn cancel(&self) {
-        let known = self.unit.known();
-        let stage = known.stage.fetch_or(CANCELLED, Ordering::AcqRel);
-        if stage & CANCELLED == 0
-            && let Some(index) = (stage / BEGUN).checked_sub(1)
-        {
-            let member = event_loop::current().and_then(|current| current.member.get());
-            if member.is_some_and(|member| member.is(&self.crew, index)) {
-                return self.unit.cancel(Reason::Explicit);
-            }
-            let unit: Arc<dyn Cancel> = Arc::clone(&self.unit) as _;
-            self.crew.tell(index, Message::Cancel(unit, Reason::Explicit));
-        }
-    }
-
-    /// Whether the task has ended, so that [`join`](Self::join) does not wait.
-    pub fn is_finished(&self) -> bool {
-        self.unit.known().outcome.is_complete()
-    }
+        _ => (allocate(Unit::<F, T>::LAYOUT), const { &Unit::<F, T>::ALONE }, share(crew)),
+    };
+    let head = Head { functions, outcome: Outcome::new(), task: Begun::new(), home };
+    let place = UnsafeCell::new(Place { function: ManuallyDrop::new((function, spawned_at)) });
+    let unit = block.cast::<Unit<F, T>>();
+    // SAFETY: the block is ours, large enough and aligned.
+    unsafe { unit.write(Unit { head, place }) };
+    // SAFETY: 1. function and result are `Send`. The function has gone as long as what it borrows is there, by the obligation.
+    // 2. It is freed when it is complete.
+    let job = unsafe { Job::new(unit.cast()) };
+    (job, unit.cast())
 }
 
-impl<T> Drop for JoinHandle<T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: this is the handle, and nobody waits by it.
-        drop(unsafe { self.unit.known().outcome.abandon() });
-    }
+#[inline(never)]
+fn allocate(layout: Layout) -> NonNull<u8> {
+    // SAFETY: the layout is not of no size: it has a head.
+    NonNull::new(unsafe { alloc::alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// As std's.
-impl<T> UnwindSafe for JoinHandle<T> {}
-/// As std's.
-impl<T> RefUnwindSafe for JoinHandle<T> {}
-
-impl<T> fmt::Debug for JoinHandle<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle").field("finished", &self.is_finished()).finish_non_exhaustive()
-    }
+fn share(crew: &Arc<Crew>) -> NonNull<()> {
+    NonNull::new(Arc::into_raw(Arc::clone(crew)).cast_mut()).expect("invariant: an `Arc` has an address").cast()
 }

@@ -3,8 +3,8 @@
 //! The unsafe code of this module is promising that what is spawned ends before what it borrows goes: `Workers::run` sees to
 //! that.
 
-use super::unit::{self, JoinHandle};
-use crate::crew::Crew;
+use super::handle::{self, JoinHandle};
+use crate::crew::{Crew, Member};
 use crate::event_loop;
 use crate::remote::Message;
 use std::fmt;
@@ -102,10 +102,11 @@ impl<'scope> Worker<'scope, '_> {
         T: Send + 'scope,
     {
         self.check(index);
+        let member = self.member();
         // SAFETY: by the obligation of `new`.
-        let (job, handle) = unsafe { unit::make(&self.crew, f, Location::caller()) };
-        match event_loop::current().and_then(|current| current.member.get()) {
-            Some(member) if member.is(&self.crew, index) => job.start(),
+        let (job, handle) = unsafe { handle::make(&self.crew, member, f, Location::caller()) };
+        match member {
+            Some(member) if member.index == index => job.start(),
             _ => self.crew.tell(index, Message::Start(job)),
         }
         handle
@@ -137,13 +138,21 @@ impl<'scope> Worker<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        let member = self.member();
         // SAFETY: by the obligation of `new`.
-        let (job, handle) = unsafe { unit::make(&self.crew, f, Location::caller()) };
-        match event_loop::current().and_then(|current| current.member.get()) {
-            Some(member) if Arc::ptr_eq(&member.crew, &self.crew) => member.put(job),
-            _ => self.crew.put_from_outside(job),
+        let (job, handle) = unsafe { handle::make(&self.crew, member, f, Location::caller()) };
+        match member {
+            Some(member) => member.put(job),
+            None => self.crew.put_from_outside(job),
         }
         handle
+    }
+
+    /// That of the worker that runs, if it is one of these.
+    #[inline]
+    fn member<'a>(&self) -> Option<&'a Member> {
+        let member = event_loop::current().and_then(|current| current.member.get());
+        member.filter(|member| Arc::ptr_eq(&member.crew, &self.crew))
     }
 
     #[track_caller]
