@@ -22,6 +22,7 @@ use crate::cells::Cells;
 use crate::crew::Member;
 use crate::foreign::wake;
 use crate::header::{Flags, Purpose, Region, Run, State, TaskRef, Wait};
+use crate::job::Job;
 use crate::order::Order;
 use crate::remote::{Message, Slot};
 use crate::tokens::{alarm_of, region_of, region_token, task_of, token};
@@ -126,11 +127,31 @@ impl Loop {
         true
     }
 
-    /// Makes a task of what this worker has not begun, and gives it: where nothing is ready.
+    /// Makes a task of what this worker has not begun, and gives it: where nothing is ready. `None` as well if so many have
+    /// begun that it is time to look around.
     #[inline(always)]
     fn begin_next(&self) -> Option<TaskRef> {
-        self.member.get()?.next()?.start();
+        self.next_job(self.member.get()?)?.start();
         self.next_ready()
+    }
+
+    #[inline(always)]
+    fn next_job(&self, member: &Member) -> Option<Job> {
+        let begun = self.begun_jobs.get();
+        if begun >= ROUND {
+            return None;
+        }
+        self.begun_jobs.set(begun + 1);
+        member.next()
+    }
+
+    /// What the task that runs, which has done what it was made for, is to do in the place of another one: what this worker
+    /// would make a task of next. So it needs no block, no stack and no switch.
+    #[inline]
+    pub(crate) fn next_in_task(&self, task: TaskRef) -> Option<Job> {
+        let member = self.member.get()?;
+        let is_free = self.ready.borrow().is_empty() && self.begun.get() < BATCH && !self.closing.get();
+        if is_free && task.is_as_new() { self.next_job(member) } else { None }
     }
 
     /// Asks the kernel if it is time to, and waits if nothing is ready.
@@ -157,6 +178,7 @@ impl Loop {
     /// The same for one of several workers, which looks for work of others before it waits. What it has not begun has a turn
     /// here, if something is always ready.
     fn attend_as_worker(&self, member: &Member) {
+        self.begun_jobs.set(0);
         let ready = self.ready.borrow().len();
         member.show_ready(ready);
         member.show_tasks(self.live.get());

@@ -272,7 +272,7 @@ pub(crate) struct Header {
     pub(crate) timer: Cell<Option<TimerKey>>,
     pub(crate) vtable: &'static Vtable,
     /// Where it was spawned.
-    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) spawned_at: Cell<&'static Location<'static>>,
     pub(crate) stack: Cell<Option<Stack>>,
     /// The task that waits for the end of this one.
     pub(crate) joiner: Cell<Option<TaskRef>>,
@@ -305,7 +305,7 @@ impl Header {
             place: Cell::new(0),
             timer: Cell::new(None),
             vtable,
-            spawned_at,
+            spawned_at: Cell::new(spawned_at),
             stack: Cell::new(None),
             joiner: Cell::new(None),
             family: Cell::new(None),
@@ -342,6 +342,23 @@ impl Header {
         let result = f(&mut rare);
         self.rare.set(Some(rare));
         result
+    }
+
+    /// Whether nothing is left of what the task has done, nor does anybody know it but its loop: to everybody else it may as
+    /// well be another one from now on.
+    #[inline]
+    pub(crate) fn is_as_new(&self) -> bool {
+        let flags = self.flags.get().0 & !Flags::PASSED.0;
+        let knows = self.family.get().is_some() || self.region.get().is_some() || self.has_rare();
+        let waits = self.timer.get().is_some() || self.joiner.get().is_some();
+        flags == 0 && self.owners.get() == 1 && self.asked.get().is_none() && !knows && !waits
+    }
+
+    /// It is another one from now on, that was spawned there.
+    #[inline]
+    pub(crate) fn be_new(&self, spawned_at: &'static Location<'static>) {
+        self.spawned_at.set(spawned_at);
+        self.flags.set(Flags(0));
     }
 
     #[inline]

@@ -11,12 +11,14 @@ use std::fmt;
 use std::mem;
 use std::ptr::NonNull;
 
-/// What is known of a function at compile time. Each of the first two is called for a job that was not begun, and no other one
+/// What is known of a function at compile time. Each of the first three is called for a job that was not begun, and no other one
 /// after it.
 #[derive(Debug)]
 pub(crate) struct Functions {
     /// Makes it a task of the loop that runs.
     pub(crate) start: unsafe fn(Begin),
+    /// Runs it in the task that runs, which has done what it was made for.
+    pub(crate) start_in_task: unsafe fn(Begin),
     /// It does not begin: drops it. Never panics.
     pub(crate) refuse: unsafe fn(Begin),
     /// Of all that the job points to.
@@ -70,6 +72,15 @@ impl Job {
         mem::forget(self);
         // SAFETY: it has not begun, and there is no job any more.
         unsafe { (functions.start)(begin) };
+    }
+
+    /// Runs it in the task that runs, which has done what it was made for.
+    #[inline]
+    pub(crate) fn start_in_task(self) {
+        let (functions, begin) = (self.functions(), self.0);
+        mem::forget(self);
+        // SAFETY: it has not begun, and there is no job any more.
+        unsafe { (functions.start_in_task)(begin) };
     }
 }
 

@@ -117,7 +117,7 @@ impl TaskInfo {
         };
         Self {
             thread: Thread::of(task),
-            spawned_at: task.spawned_at,
+            spawned_at: task.spawned_at.get(),
             state,
             is_cancelled: task.is(Flags::CANCELLED),
             parent: parent_of(task).map(|parent| Thread::of(parent).id()),

@@ -9,6 +9,10 @@
 //! taken by the handle, or by that one again if there is no handle any more: see `outcome`, which also says who gives the block
 //! back. So nothing of a user is left when both have gone, and giving the block back runs no code of theirs.
 //!
+//! A task whose function has returned goes on with the next one that its worker would begin, if nothing tells it from a new
+//! one ([`Header::is_as_new`](crate::header::Header::is_as_new)): many short functions take one block for a task, one
+//! stack, and two switches.
+//!
 //! The unsafe code of this module is the place, and whose turn it is there; the memory; forgetting how long the function may
 //! live; notifying a waiter by its address; making its task.
 
@@ -16,7 +20,7 @@ use super::begun::Begun;
 use crate::cancelled::{Cancelled, Reason};
 use crate::cells::Size;
 use crate::crew::{Crew, Member};
-use crate::event_loop;
+use crate::event_loop::{self, Loop};
 use crate::foreign::discard;
 use crate::header::TaskRef;
 use crate::job::{Begin, Cancel, Functions, Job};
@@ -172,6 +176,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Unit<F, T> {
     const fn functions(is_pooled: bool) -> Functions {
         Functions {
             start: Self::start,
+            start_in_task: Self::start_in_task,
             refuse: Self::refuse,
             layout: Self::LAYOUT,
             place: offset_of!(Self, place),
@@ -292,18 +297,49 @@ impl<F: FnOnce() -> T + Send, T: Send> Unit<F, T> {
         }
     }
 
+    unsafe fn start_in_task(begin: Begin) {
+        let this = begin.cast::<Self>();
+        let (event_loop, task, member) = worker_and_task().expect("invariant: the one that has asked for the job");
+        // SAFETY: it was the job's.
+        task.be_new(unsafe { Self::spawned_at(this) });
+        let running = Running(this);
+        // SAFETY: it was the job's.
+        if unsafe { Self::begin(this, member, task) } {
+            event_loop.cancel(task, Reason::Explicit);
+            drop(running);
+        } else {
+            running.run_once();
+        }
+    }
+
     unsafe fn refuse(begin: Begin) {
         // SAFETY: it was the job's.
         unsafe { Self::give_up(begin.cast(), Err(Box::new(Cancelled::new(Reason::Shutdown)))) };
     }
 }
 
+/// The loop, the task and the worker that run, where a task may be suspended.
+#[inline]
+fn worker_and_task<'a>() -> Option<(&'a Loop, TaskRef, &'a Member)> {
+    let (event_loop, task) = event_loop::task()?;
+    Some((event_loop, task, event_loop.member.get()?))
+}
+
 /// What a task has of it: it runs the function, or when dropped says that it has not run.
 struct Running<F: FnOnce() -> T + Send, T: Send>(NonNull<Unit<F, T>>);
 
 impl<F: FnOnce() -> T + Send, T: Send> Running<F, T> {
+    /// Runs it, and in the same task what its worker would begin next.
     #[inline]
     fn run(self) {
+        self.run_once();
+        while let Some(job) = worker_and_task().and_then(|(event_loop, task, _)| event_loop.next_in_task(task)) {
+            job.start_in_task();
+        }
+    }
+
+    #[inline]
+    fn run_once(self) {
         let unit = ManuallyDrop::new(self).0;
         // SAFETY: it was the job's, and this drops itself no more.
         let function = unsafe { Unit::take_function(unit) };
