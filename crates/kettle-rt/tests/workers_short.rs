@@ -1,5 +1,5 @@
 //! Many short functions on one worker: nothing tells that one has run where another one did. And the memory that they lie in,
-//! which handles may keep.
+//! which handles may keep. (They are joined from the last one on: who is told of a result has the next turn.)
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 use kettle_rt::workers::{self, JoinHandle, workers};
@@ -37,7 +37,7 @@ fn each_has_a_number_of_its_own() {
     workers(1)
         .run(|worker| {
             let tasks: Vec<_> = (0..300).map(|_| worker.spawn_anywhere(|| kettle_rt::current().id())).collect();
-            let ids: HashSet<_> = tasks.into_iter().map(|task| task.join().unwrap()).collect();
+            let ids: HashSet<_> = tasks.into_iter().rev().map(|task| task.join().unwrap()).collect();
             assert_eq!(ids.len(), 300);
         })
         .unwrap();
@@ -51,7 +51,7 @@ fn each_has_values_of_its_own() {
             // Every other one looks at it.
             let fill = |n: u32| move || if n.is_multiple_of(2) { CUPS.replace(n + 1) } else { 0 };
             let tasks: Vec<_> = (0..300).map(|n| worker.spawn_anywhere(fill(n))).collect();
-            assert!(tasks.into_iter().all(|task| task.join().unwrap() == 0));
+            assert!(tasks.into_iter().rev().all(|task| task.join().unwrap() == 0));
         })
         .unwrap();
 }
@@ -67,7 +67,9 @@ fn each_says_where_it_was_spawned() {
             let lines = [worker.spawn_anywhere(look), {
                 worker.spawn_anywhere(look) // The next line.
             }];
-            let [first, second] = lines.map(|task| task.join().unwrap().unwrap());
+            let [first, second] = lines;
+            let second = second.join().unwrap().unwrap();
+            let first = first.join().unwrap().unwrap();
             assert_eq!(first + 1, second);
         })
         .unwrap();
@@ -98,9 +100,7 @@ fn one_that_has_caught_its_cancellation_leaves_the_next_one_alone() {
             // It has not begun, so it does not begin.
             send.send(worker.spawn_anywhere(|| true)).unwrap();
             let last = worker.spawn_anywhere(is_cancelled);
-            assert!(!first.join().unwrap());
-            assert!(!next.join().unwrap());
-            assert!(!last.join().unwrap());
+            assert!([last, next, first].into_iter().all(|task| !task.join().unwrap()));
             assert!(was_cancelled.load(Ordering::Relaxed));
         })
         .unwrap();
@@ -121,7 +121,7 @@ fn one_that_is_cancelled_before_it_begins_is_dropped_in_its_turn() {
                     task
                 })
                 .collect();
-            for (n, task) in tasks.into_iter().enumerate() {
+            for (n, task) in tasks.into_iter().enumerate().rev() {
                 let result = task.join();
                 assert_eq!(result.is_err_and(|panic| panic.is::<Cancelled>()), n % 3 == 1);
             }
@@ -141,7 +141,7 @@ fn one_that_panics_leaves_the_next_one_alone() {
                     worker.spawn_anywhere(move || if n % 3 == 1 { resume_unwind(Box::new("spilled")) } else { n })
                 })
                 .collect();
-            for (n, task) in tasks.into_iter().enumerate() {
+            for (n, task) in tasks.into_iter().enumerate().rev() {
                 match task.join() {
                     Ok(result) => assert_eq!(result, n),
                     Err(panic) => assert_eq!((panic.downcast_ref(), n % 3), (Some(&"spilled"), 1)),
@@ -164,7 +164,7 @@ fn one_that_has_waited_is_followed_by_others() {
                 }
             };
             let tasks: Vec<_> = (0..300).map(|n| worker.spawn_anywhere(wait(n))).collect();
-            tasks.into_iter().for_each(|task| task.join().unwrap());
+            tasks.into_iter().rev().for_each(|task| task.join().unwrap());
         })
         .unwrap();
 }
