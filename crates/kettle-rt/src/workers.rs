@@ -137,7 +137,7 @@ impl Workers {
     #[track_caller]
     pub fn run<'env, F, T>(self, f: F) -> io::Result<Vec<T>>
     where
-        F: for<'scope> Fn(&Worker<'scope, 'env>) -> T + Sync,
+        F: for<'scope> Fn(&'scope Worker<'scope, 'env>) -> T + Sync,
         T: Send,
     {
         if self.count == 0 {
@@ -156,17 +156,20 @@ impl Workers {
         let cores = if self.pinned { affinity::cores()? } else { Vec::new() };
         let (crew, members) = Crew::new(self.count);
         let roots = Roots::new(Arc::clone(&crew));
+        // SAFETY: the tasks of a worker end with its event loop; all of them end before this returns, which drops what has not
+        // begun. So what may be borrowed is there as long, the workers included.
+        let workers: Vec<_> = (0..self.count).map(|index| unsafe { Worker::new(Arc::clone(&crew), index) }).collect();
         let (ended, waits) = (Waiter::new(), Purpose::here(Wait::Tasks));
         let running = Running { count: AtomicUsize::new(self.count), ended: &ended };
         let mut results = Results(thread::scope(|scope| {
             let mut threads = Vec::with_capacity(self.count);
-            for member in members {
+            for (member, worker) in members.into_iter().zip(&workers) {
                 let index = member.index;
                 let core = cores.get(index % cores.len().max(1)).copied();
-                let (workers, roots, running, f) = (&self, &roots, &running, &f);
+                let (settings, roots, running, f) = (&self, &roots, &running, &f);
                 let work = move || {
                     let _leaving = Leaving(running);
-                    work(member, core, workers, roots, f)
+                    work(member, core, settings, roots, || f(worker))
                 };
                 match thread::Builder::new().name(format!("worker-{index}")).spawn_scoped(scope, work) {
                     Ok(thread) => threads.push(thread),
@@ -238,15 +241,9 @@ impl Drop for Leaving<'_> {
 }
 
 /// What a worker's thread does. Gives what its function has returned, if it was called and has.
-fn work<'env, F, T>(member: Member, core: Option<usize>, workers: &Workers, roots: &Roots, f: &F) -> Option<T>
-where
-    F: for<'scope> Fn(&Worker<'scope, 'env>) -> T,
-{
+fn work<T>(member: Member, core: Option<usize>, settings: &Workers, roots: &Roots, f: impl FnOnce() -> T) -> Option<T> {
     let index = member.index;
-    // SAFETY: its tasks end with its event loop, as those of the others do with theirs; all of them end before `run` returns,
-    // which drops what has not begun. What may be borrowed is there as long.
-    let worker = unsafe { Worker::new(Arc::clone(&member.crew), index) };
-    let made = core.map_or(Ok(()), affinity::pin_to).and_then(|()| workers.event_loop().build());
+    let made = core.map_or(Ok(()), affinity::pin_to).and_then(|()| settings.event_loop().build());
     let (event_loop, error) = match made {
         Ok(event_loop) => {
             event_loop.inner().join_crew(member);
@@ -261,7 +258,7 @@ where
     let mut event_loop = event_loop?;
     let root = || {
         roots.begin(index);
-        let result = catch_unwind(AssertUnwindSafe(|| f(&worker)));
+        let result = catch_unwind(AssertUnwindSafe(f));
         let result = result.map_err(|panic| roots.fail(panic)).ok();
         roots.end(index);
         result

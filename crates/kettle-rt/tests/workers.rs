@@ -27,6 +27,20 @@ fn panic_quietly(what: &'static str) -> ! {
 }
 
 #[test]
+fn what_a_worker_spawns_may_borrow_it() {
+    let indices = workers(2).run(|worker| {
+        let other = 1 - worker.index();
+        let task = worker.spawn_on(other, move || {
+            // On the other one, by the first one's own handle.
+            let back = worker.spawn_on(worker.index(), || worker.index());
+            back.join().unwrap()
+        });
+        task.join().unwrap()
+    });
+    assert_eq!(indices.unwrap(), [0, 1]);
+}
+
+#[test]
 fn each_worker_calls_the_function_on_a_thread_of_its_own() {
     let name = || thread::current().name().unwrap().to_owned();
     let results = workers(3).run(|worker| (worker.index(), worker.count(), name())).unwrap();

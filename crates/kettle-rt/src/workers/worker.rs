@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// One of several [workers](super::workers()), to spawn tasks on it and on the others. It may be cloned and sent to any thread.
 ///
 /// What is spawned by a worker that was [given to the function](super::Workers::run) may borrow what is there as long as the
-/// workers run.
+/// workers run; the worker itself is.
 pub struct Worker<'scope, 'env: 'scope> {
     crew: Arc<Crew>,
     index: usize,
