@@ -43,7 +43,7 @@ pub(crate) enum Fold {
 pub(crate) type Answer = Result<(), &'static str>;
 
 pub(crate) struct Command {
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// How many arguments it has, at least and at most.
     least: usize,
     most: usize,

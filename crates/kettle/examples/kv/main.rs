@@ -37,7 +37,9 @@
 //! | `parcel.rs` | what goes to other workers and back |
 //! | `shard.rs` | which worker a command is for |
 //! | `disk.rs` | saving and loading |
-//! | `session.rs` | a connection |
+//! | `session.rs` | what a connection has |
+//! | `requests.rs` | the commands on connections and the server |
+//! | `connection.rs` | reading commands, writing answers |
 //! | `server.rs` | the workers |
 
 mod bytes;
@@ -52,6 +54,8 @@ mod parcel;
 mod shard;
 mod disk;
 mod session;
+mod requests;
+mod connection;
 mod server;
 
 use kettle::net::{TcpListener, TcpStream};

@@ -151,14 +151,9 @@ impl Batch {
     }
 
     /// Asks another shard to do a command.
-    pub(crate) fn ask<'a>(
-        &mut self,
-        shard: usize,
-        protocol: Protocol,
-        len: usize,
-        words: impl Iterator<Item = &'a [u8]>,
-    ) {
-        write_command(&mut self.parcel(shard, protocol).commands, len, words);
+    pub(crate) fn ask(&mut self, shard: usize, command: &Command, words: Words<'_>, protocol: Protocol) {
+        let named = std::iter::once(command.name.as_bytes()).chain(words.iter().skip(1));
+        write_command(&mut self.parcel(shard, protocol).commands, words.len(), named);
     }
 
     /// Does a command to this shard at once, and keeps the answer as if it had been asked for.
@@ -285,7 +280,7 @@ fn clear(buffer: &mut Vec<u8>) {
 }
 
 /// The number in the first line of an answer.
-fn number(answer: &[u8]) -> i64 {
+pub(crate) fn number(answer: &[u8]) -> i64 {
     answer.get(1..answer.len().saturating_sub(2)).and_then(|digits| integer(digits).ok()).unwrap_or(0)
 }
 

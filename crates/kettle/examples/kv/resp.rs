@@ -175,7 +175,7 @@ fn parse_length(input: &[u8], from: usize) -> Option<Option<(usize, usize)>> {
     None
 }
 
-/// A command: its name, and what follows.
+/// A command: its name, at which nobody looks once it was found by that, and what follows.
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'a> {
     input: &'a [u8],
@@ -183,6 +183,9 @@ pub(crate) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
+    /// A command of which nothing follows.
+    pub(crate) const NO_ARGUMENTS: Words<'static> = Words { input: b"", places: &[(0, 0)] };
+
     pub(crate) fn len(self) -> usize {
         self.places.len()
     }

@@ -1,8 +1,9 @@
 //! Owns the workers: each has a thread, an event loop, a shard, and accepts connections from the listener that all share.
 
+use super::connection::converse;
 use super::disk::{Disk, Refused};
 use super::parcel::Batch;
-use super::session::{House, converse};
+use super::session::Shared;
 use super::shard::{Seat, Shard, seats};
 use kettle::net::TcpListener;
 use kettle::sync::mpsc::{self, Receiver};
@@ -24,7 +25,7 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// A server whose keys are loaded.
 pub(crate) struct Server {
     seats: Vec<Seat>,
-    house: Arc<House>,
+    shared: Arc<Shared>,
 }
 
 impl Server {
@@ -33,24 +34,24 @@ impl Server {
         let mut seats = seats(workers);
         let disk = Disk::new(directory);
         disk.load(&mut seats)?;
-        Ok(Self { seats, house: Arc::new(House::new(disk)) })
+        Ok(Self { seats, shared: Arc::new(Shared::new(disk)) })
     }
 
     /// Serves on a thread for each worker, until the process is told to end.
     pub(crate) fn run(self, listener: &TcpListener, signals: Receiver<()>) -> io::Result<()> {
-        let house = self.house;
+        let shared = self.shared;
         // The first worker hears of them.
         let mut signals = Some(signals);
         let clone = |seat| Ok((seat, listener.try_clone()?, signals.take()));
         let workers = self.seats.into_iter().map(clone).collect::<io::Result<Vec<_>>>()?;
-        on_each_worker(workers, |(seat, listener, signals)| work(seat, &listener, &house, signals))
+        on_each_worker(workers, |(seat, listener, signals)| work(seat, &listener, &shared, signals))
     }
 
     /// Serves by tasks of the event loop that runs here, all workers'. Ends at once; the tasks don't.
     pub(crate) fn spawn(self, listener: &TcpListener) -> io::Result<()> {
         for seat in self.seats {
-            let (listener, house) = (listener.try_clone()?, Arc::clone(&self.house));
-            thread::spawn(move || work(seat, &listener, &house, None));
+            let (listener, shared) = (listener.try_clone()?, Arc::clone(&self.shared));
+            thread::spawn(move || work(seat, &listener, &shared, None));
         }
         Ok(())
     }
@@ -82,9 +83,9 @@ pub(crate) fn signals() -> io::Result<Receiver<()>> {
 }
 
 /// Ends the process when a signal comes and everything is saved. What can't be saved is kept: then it goes on.
-fn end_on_signals(signals: Receiver<()>, shard: &Shard, house: &House) {
+fn end_on_signals(signals: Receiver<()>, shard: &Shard, shared: &Shared) {
     for () in signals {
-        match save_all(shard, house) {
+        match save_all(shard, shared) {
             Ok(()) => std::process::exit(0),
             Err(error) => eprintln!("kv: still here, for it could not be saved: {error}"),
         }
@@ -92,8 +93,8 @@ fn end_on_signals(signals: Receiver<()>, shard: &Shard, house: &House) {
 }
 
 /// A checkpoint.
-fn save_all(shard: &Shard, house: &House) -> io::Result<()> {
-    let saving = match house.disk().wait_to_save() {
+fn save_all(shard: &Shard, shared: &Shared) -> io::Result<()> {
+    let saving = match shared.disk.wait_to_save() {
         Ok(saving) => saving,
         // Nothing is to be kept.
         Err(Refused::NoDirectory) => return Ok(()),
@@ -104,7 +105,7 @@ fn save_all(shard: &Shard, house: &House) -> io::Result<()> {
 }
 
 /// What a worker does. Never ends.
-fn work(seat: Seat, listener: &TcpListener, house: &Arc<House>, signals: Option<Receiver<()>>) {
+fn work(seat: Seat, listener: &TcpListener, shared: &Arc<Shared>, signals: Option<Receiver<()>>) {
     let (shard, parcels) = seat.take();
     let shard = Rc::new(shard);
     if shard.count() > 1 {
@@ -116,8 +117,8 @@ fn work(seat: Seat, listener: &TcpListener, house: &Arc<House>, signals: Option<
         move || sweep(&shard)
     });
     if let Some(signals) = signals {
-        let (shard, house) = (Rc::clone(&shard), Arc::clone(house));
-        thread::spawn(move || end_on_signals(signals, &shard, &house));
+        let (shard, shared) = (Rc::clone(&shard), Arc::clone(shared));
+        thread::spawn(move || end_on_signals(signals, &shard, &shared));
     }
     // An error that lasts is told once.
     let mut is_told = false;
@@ -125,9 +126,9 @@ fn work(seat: Seat, listener: &TcpListener, house: &Arc<House>, signals: Option<
         match listener.accept() {
             Ok((stream, _)) => {
                 is_told = false;
-                let (shard, house) = (Rc::clone(&shard), Arc::clone(house));
+                let (shard, shared) = (Rc::clone(&shard), Arc::clone(shared));
                 // How a connection ends is its own affair: most errors are clients that have gone.
-                thread::spawn(move || converse(stream, shard, house));
+                thread::spawn(move || converse(stream, shard, shared));
             }
             Err(error) => {
                 // If the error is that this task was cancelled, it ends here.

@@ -4,7 +4,7 @@
 //! parcels. With one worker there are none.
 
 use super::command::{Command, Data, Fold, Spread};
-use super::parcel::{Batch, Parcel};
+use super::parcel::{Batch, Parcel, number};
 use super::resp::{Output, Parser, Words};
 use super::snapshot;
 use super::store::Store;
@@ -128,10 +128,7 @@ impl Shard {
         match command.spread {
             Spread::Key => match owner(&self.hasher, self.count(), &words[1]) {
                 own if own == self.index => command.call(&mut self.data.borrow_mut(), words, out),
-                other => {
-                    batch.ask(other, out.protocol, words.len(), words.iter());
-                    batch.note_part(out, Fold::None, other);
-                }
+                other => self.call_at(other, command, words, Fold::None, out, batch),
             },
             Spread::Parts { name, stride, fold } => {
                 let part_command = Command::find(name.as_bytes()).unwrap_or(command);
@@ -140,31 +137,38 @@ impl Shard {
                     out.array(parts);
                 }
                 for part in 0..parts {
-                    // Its name stands before its arguments, or another word does, which nobody looks at.
+                    // Its arguments, and before them a word at whose place its name would be.
                     let words = words.skip(part * stride).take(1 + stride);
                     let shard = owner(&self.hasher, self.count(), &words[1]);
-                    if shard == self.index {
-                        batch.call(shard, part_command, words, &mut self.data.borrow_mut(), out.protocol);
-                    } else {
-                        let named = std::iter::once(name.as_bytes()).chain(words.iter().skip(1));
-                        batch.ask(shard, out.protocol, words.len(), named);
-                    }
-                    batch.note_part(out, fold, shard);
+                    self.call_at(shard, part_command, words, fold, out, batch);
                 }
                 batch.note_whole(out, fold);
             }
             Spread::All(fold) => {
-                for shard in 0..self.count() {
-                    if shard == self.index {
-                        batch.call(shard, command, words, &mut self.data.borrow_mut(), out.protocol);
-                    } else {
-                        batch.ask(shard, out.protocol, words.len(), words.iter());
-                    }
-                    batch.note_part(out, fold, shard);
-                }
+                (0..self.count()).for_each(|shard| self.call_at(shard, command, words, fold, out, batch));
                 batch.note_whole(out, fold);
             }
         }
+    }
+
+    /// Does a command to a shard, or asks that one to: its answer is a part of the one that belongs here.
+    fn call_at(&self, shard: usize, command: &Command, words: Words<'_>, fold: Fold, out: &Output, batch: &mut Batch) {
+        if shard == self.index {
+            batch.call(shard, command, words, &mut self.data.borrow_mut(), out.protocol);
+        } else {
+            batch.ask(shard, command, words, out.protocol);
+        }
+        batch.note_part(out, fold, shard);
+    }
+
+    /// How many keys all shards have, after the batch has been filled in. A checkpoint, if there are others.
+    pub(crate) fn count_keys(&self, batch: &mut Batch) -> io::Result<i64> {
+        let mut answer = Output::default();
+        if let Some(command) = Command::find(b"DBSIZE") {
+            self.call(command, Words::NO_ARGUMENTS, &mut answer, batch);
+        }
+        self.fill(&mut answer, batch)?;
+        Ok(number(&answer.bytes))
     }
 
     /// Puts answers of other shards where they belong, and gives whether these were all: see [`Batch::fill`].

@@ -27,6 +27,10 @@ mod shard;
 mod disk;
 #[path = "../../examples/kv/session.rs"]
 mod session;
+#[path = "../../examples/kv/requests.rs"]
+mod requests;
+#[path = "../../examples/kv/connection.rs"]
+mod connection;
 #[path = "../../examples/kv/server.rs"]
 mod server;
 
