@@ -1,4 +1,5 @@
-//! Owns the directory of the snapshots: who writes one, that nobody else does at the same time, and reading it at the start.
+//! Owns the directory of the snapshots: who writes one, that nobody else does at the same time, and reading it at the
+//! start.
 //!
 //! Files block the thread that uses them, so a thread of its own writes; who waits for it waits at a channel.
 
@@ -51,8 +52,8 @@ impl Disk {
         Self { directory, turn: Arc::new(Semaphore::new(1)), last_save: AtomicU64::new(0) }
     }
 
-    /// Has the shards take in what was saved last. A snapshot that is not as it should be is left as it is: somebody has to
-    /// look at it.
+    /// Has the shards take in what was saved last. A snapshot that is not as it should be is left as it is: somebody
+    /// has to look at it.
     pub(crate) fn load(&self, seats: &mut [Seat]) -> Result<(), String> {
         let Some(directory) = &self.directory else { return Ok(()) };
         lock(directory)?;

@@ -1,5 +1,5 @@
-//! Owns patterns as `KEYS` has them: `*` is anything, `?` a byte, `[a-c]` one of these, `[^a]` another one, `\` takes the next
-//! byte as it is.
+//! Owns patterns as `KEYS` has them: `*` is anything, `?` a byte, `[a-c]` one of these, `[^a]` another one, `\` takes
+//! the next byte as it is.
 
 /// Whether a key is one that the pattern means.
 ///

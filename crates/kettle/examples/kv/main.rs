@@ -1,27 +1,35 @@
 //! A key-value server that speaks Redis' protocol: strings that may expire, channels, and snapshots on disk.
 //!
-//! `cargo run --release -p kettle --example kv -- --addr 127.0.0.1:6379 --workers 2 --dir .` serves until SIGTERM or SIGINT, for
-//! `redis-cli`, `redis-benchmark` and any client library; without arguments it asks itself some things and ends.
+//! `cargo run --release -p kettle --example kv -- --addr 127.0.0.1:6379 --workers 2 --dir .` serves until SIGTERM or
+//! SIGINT, for `redis-cli`, `redis-benchmark` and any client library; without arguments it asks itself some things and
+//! ends.
 //!
-//! Each of the workers is a thread with an event loop, and has a part of the keys, which nobody else touches: nothing is
-//! locked. A connection is a task of one worker, plain sequential code: it reads what has come, does all commands of that
-//! which are complete, and writes the answers at once. For the keys of another worker it sends that one what is to be
-//! done, all of it together, and waits. A command with keys of several workers is as many commands, one for each key, at no
-//! one moment together.
+//! Each of the workers is a thread with an event loop, and has a part of the keys, which nobody else touches: nothing
+//! is locked. A connection is a task of one worker, plain sequential code: it reads what has come, does all commands of
+//! that which are complete, and writes the answers at once. For the keys of another worker it sends that one what is to
+//! be done, all of it together, and waits. A command with keys of several workers is as many commands, one for each
+//! key, at no one moment together.
 //!
-//! What is in memory goes to disk when a client says `SAVE` or `BGSAVE` and when the process is told to end, and is there again
-//! after the next start. Each shard stands still while it copies its part, so that a snapshot takes as much memory again; a
-//! thread writes it. Of what is done after that nothing is in it.
+//! With `--dir`, what is in memory goes to disk when a client says `SAVE` or `BGSAVE` and when the process is told to
+//! end, and is there again after the next start; what can't be saved at the end is kept, and the process goes on. Each
+//! shard stands still while it copies its part, so that a snapshot takes as much memory again; a thread writes it. Of
+//! what is done after that nothing is in it.
 //!
 //! What differs from Redis, on purpose:
 //!
-//! - Values are strings: no lists, hashes, sets. There are no transactions, scripts, passwords, replicas, patterns to subscribe
-//!   to, nor a second database; `EXPIRE` has no options. Who asks for these is told that the command is unknown, or has too
-//!   many arguments; what stands between `MULTI` and `EXEC`, which are unknown, is done at once.
+//! - Values are strings: no lists, hashes, sets. Of the commands on these and on keys there are those of the table in
+//!   `command.rs`: no `SCAN`, `RENAME`, `GETRANGE`, `INCRBYFLOAT`. There are no transactions, scripts, passwords,
+//!   replicas, patterns to subscribe to, nor a second database; `EXPIRE` has no options. Who asks for these is told
+//!   that the command is unknown, or has a wrong number of arguments; what stands between `MULTI` and `EXEC`, which are
+//!   unknown, is done at once.
+//! - A `*` stands for nothing as well, in any pattern: `KEYS **` gives the empty key, which Redis gives for `KEYS *`
+//!   only.
 //! - A line that is a command may have words in quotes, but nothing is escaped in them.
 //! - A malformed request is refused sooner: negative lengths, and words that no line end follows.
 //! - A subscriber for whom 8 MiB wait is disconnected, at once.
-//! - `CONFIG`, `CLIENT` and `COMMAND` know what client libraries ask when they connect; `INFO` is short.
+//! - `CONFIG`, `CLIENT` and `COMMAND` know what client libraries ask when they connect, `CONFIG GET` by whole names. A
+//!   subcommand with too few or too many words is an unknown one; of `COMMAND` an empty list is the answer to all but
+//!   `COUNT`. `INFO` is short, and what it is asked for is not looked at, nor is what `BGSAVE` is told.
 //! - Time goes by the monotonic clock from the start on: when the system's clock is set, deadlines stay.
 //!
 //! | file | owns |

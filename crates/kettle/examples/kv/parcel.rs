@@ -1,16 +1,16 @@
 //! Owns what goes from a connection to other shards and comes back.
 //!
-//! What a connection asks of a shard is collected while its commands are read, and sent as one parcel, which comes back with
-//! the answers. Meanwhile answers of its own shard have been written already, with notes of what is to be put between them.
-//! A parcel and its buffers are used again and again.
+//! What a connection asks of a shard is collected while its commands are read, and sent as one parcel, which comes back
+//! with the answers. Meanwhile answers of its own shard have been written already, with notes of what is to be put
+//! between them. A parcel and its buffers are used again and again.
 
 use super::command::{Command, Data, Fold, integer};
 use super::resp::{Output, Parser, Protocol, Words, write_command};
 use kettle::sync::mpsc::{self, Receiver, Sender};
 use std::io;
 
-/// How many bytes of answers a parcel brings at a time, and one answer more: whoever asks for much and does not read it is
-/// not to have it kept for him.
+/// How many bytes of answers a parcel brings at a time, and one answer more: whoever asks for much and does not read it
+/// is not to have it kept for him.
 const MOST_ANSWERS: usize = 64 * 1024;
 
 /// A buffer that is larger is not kept.
@@ -180,8 +180,9 @@ impl Batch {
         self.notes.push((out.bytes.len(), Note::Whole(fold)));
     }
 
-    /// Sends what is asked of others, waits for answers, and puts those where they belong that have their turn. Gives whether
-    /// these were all: if not, what is there is to be sent before this is called again. A checkpoint, if there are any.
+    /// Sends what is asked of others, waits for answers, and puts those where they belong that have their turn. Gives
+    /// whether these were all: if not, what is there is to be sent before this is called again. A checkpoint, if there
+    /// are any.
     pub(crate) fn fill(&mut self, out: &mut Output, own: usize, ways: &[Sender<Parcel>]) -> io::Result<bool> {
         if self.notes.is_empty() {
             return Ok(true);

@@ -1,7 +1,7 @@
 //! Owns who listens to what: the channels of one worker, and what is queued for those who listen.
 //!
-//! Who publishes puts the message into the queue of each subscriber and goes on; a task for each subscriber writes it. So
-//! nobody waits for somebody else's connection. One who does not read is shut out.
+//! Who publishes puts the message into the queue of each subscriber and goes on; a task for each subscriber writes it.
+//! So nobody waits for somebody else's connection. One who does not read is shut out.
 
 use super::bytes::Bytes;
 use super::resp::{Output, Protocol};
@@ -78,8 +78,8 @@ impl Outbox {
         self.queue.borrow_mut().protocol = protocol;
     }
 
-    /// Writes what is queued and then the answers that this gives, and meanwhile nothing else: so no message comes after the
-    /// answer that there will be no more of them. A checkpoint.
+    /// Writes what is queued and then the answers that this gives, and meanwhile nothing else: so no message comes
+    /// after the answer that there will be no more of them. A checkpoint.
     pub(crate) fn write(&self, answers: impl FnOnce() -> Vec<u8>) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = std::mem::take(&mut self.queue.borrow_mut().bytes);
@@ -98,7 +98,8 @@ impl Outbox {
         if queue.bytes.len() > MOST_QUEUED {
             queue.bytes = Vec::new();
             drop(queue);
-            // Both of its tasks wait for the connection, and hear of it by this. What can't be shut down is closed already.
+            // Both of its tasks wait for the connection, and hear of it by this. What can't be shut down is closed
+            // already.
             _ = self.stream.shutdown(Shutdown::Both);
             self.close();
         } else {

@@ -1,4 +1,5 @@
-//! Owns what becomes of a command: those on keys are a shard's affair, those on the connection and the server are done here.
+//! Owns what becomes of a command: those on keys are a shard's affair, those on the connection and the server are done
+//! here.
 
 use super::bytes::Bytes;
 use super::command::{Command, integer};
@@ -61,7 +62,7 @@ impl Session {
                 // Clients ask for hints, and do without.
                 _ => self.output.array(0),
             },
-            (b"CONFIG", 2..) if words[1].eq_ignore_ascii_case(b"GET") => self.config(words),
+            (b"CONFIG", 1..) => self.config(words),
             (b"INFO", _) => self.info()?,
             (b"SAVE", 0) => self.save()?,
             (b"BGSAVE", 0 | 1) => self.save_in_background()?,
@@ -166,15 +167,20 @@ impl Session {
             (b"ID", 0) => self.output.integer(self.id as i64),
             // What library it is nobody asks here.
             (b"SETINFO", 2) => self.output.simple("OK"),
-            _ => {
-                let subcommand = words[1].escape_ascii();
-                self.output.error(format_args!("ERR unknown subcommand '{subcommand}'. Try CLIENT HELP."));
-            }
+            _ => self.refuse_subcommand("CLIENT", &words[1]),
         }
+    }
+
+    fn refuse_subcommand(&mut self, name: &str, subcommand: &[u8]) {
+        let subcommand = subcommand.escape_ascii();
+        self.output.error(format_args!("ERR unknown subcommand '{subcommand}'. Try {name} HELP."));
     }
 
     /// What is asked for and known. Benchmarks ask how much is saved of what they do.
     fn config(&mut self, words: Words<'_>) {
+        if words.len() < 3 || !words[1].eq_ignore_ascii_case(b"GET") {
+            return self.refuse_subcommand("CONFIG", &words[1]);
+        }
         let most_bulk = MOST_BULK.to_string();
         let known = [("save", ""), ("appendonly", "no"), ("databases", "1"), ("proto-max-bulk-len", &most_bulk)];
         let is_asked = |name: &str| words.iter().skip(2).any(|asked| asked.eq_ignore_ascii_case(name.as_bytes()));

@@ -1,4 +1,5 @@
-//! Owns the workers: each has a thread, an event loop, a shard, and accepts connections from the listener that all share.
+//! Owns the workers: each has a thread, an event loop, a shard, and accepts connections from the listener that all
+//! share.
 
 use super::connection::converse;
 use super::disk::{Disk, Refused};

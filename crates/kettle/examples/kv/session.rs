@@ -85,8 +85,8 @@ impl Session {
         Ok(())
     }
 
-    /// Closes a connection whose client may be sending still: if something is left unread, closing would reset it, and the
-    /// client might not see the answer.
+    /// Closes a connection whose client may be sending still: if something is left unread, closing would reset it, and
+    /// the client might not see the answer.
     pub(crate) fn linger(&self) -> io::Result<()> {
         match &self.outbox {
             // It shuts the connection down when it has written all.

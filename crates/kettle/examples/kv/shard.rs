@@ -1,7 +1,7 @@
 //! Owns a worker's part of the keys, and which part a command is for.
 //!
-//! A shard is touched by its own worker only, so nothing is locked. What its connections ask of other shards goes there in
-//! parcels. With one worker there are none.
+//! A shard is touched by its own worker only, so nothing is locked. What its connections ask of other shards goes there
+//! in parcels. With one worker there are none.
 
 use super::command::{Command, Data, Fold, Spread};
 use super::parcel::{Batch, Parcel, number};
@@ -116,8 +116,8 @@ impl Shard {
         }
     }
 
-    /// Does a command, or has it done by the shards whose keys it has. Its answer is complete when the batch has been filled in.
-    /// No checkpoint.
+    /// Does a command, or has it done by the shards whose keys it has. Its answer is complete when the batch has been
+    /// filled in. No checkpoint.
     pub(crate) fn call(&self, command: &Command, words: Words<'_>, out: &mut Output, batch: &mut Batch) {
         if self.count() == 1 {
             return command.call(&mut self.data.borrow_mut(), words, out);

@@ -1,5 +1,5 @@
-//! Owns the file that the keys are kept in: how it is written, so that there is always a complete one, and how it is read,
-//! so that nothing is taken for a key that is none.
+//! Owns the file that the keys are kept in: how it is written, so that there is always a complete one, and how it is
+//! read, so that nothing is taken for a key that is none.
 //!
 //! ```text
 //! file     "kettlekv"  version: u32  sections: u32  section*
@@ -7,8 +7,8 @@
 //! record   expires, in milliseconds since 1970, or all ones: u64  length of the key: u32  of the value: u32  key  value
 //! ```
 //!
-//! Numbers are little-endian. A section is what one shard has; how many shards read it later is another matter. The checksum
-//! is CRC-64/XZ.
+//! Numbers are little-endian. A section is what one shard has; how many shards read it later is another matter. The
+//! checksum is CRC-64/XZ.
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
@@ -93,7 +93,8 @@ impl Display for Corrupt {
     }
 }
 
-/// Reads a snapshot, and has each of its entries taken. Those of a corrupt one may be taken in part: they are to be thrown away.
+/// Reads a snapshot, and has each of its entries taken. Those of a corrupt one may be taken in part: they are to be
+/// thrown away.
 pub(crate) fn read(bytes: &[u8], mut take: impl FnMut(&[u8], &[u8], Option<u64>)) -> Result<(), Corrupt> {
     let mut reader = Reader { bytes, at: 0 };
     if reader.bytes(MAGIC.len() as u64, "the file ends within its first word")? != MAGIC {

@@ -1,7 +1,7 @@
 //! Owns the keys of one shard: what they hold, and when they expire.
 //!
-//! Time is told, not asked for: [`Store::tick`] says it once for all commands that are done at a time. What has expired is
-//! nowhere to be seen from then on, and is removed a little at a time.
+//! Time is told, not asked for: [`Store::tick`] says it once for all commands that are done at a time. What has expired
+//! is nowhere to be seen from then on, and is removed a little at a time.
 //!
 //! Invariant: `deadlines` has each key that expires, once, with its time.
 

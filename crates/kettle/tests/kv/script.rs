@@ -1,6 +1,6 @@
 //! Commands of one client, in their order, and what is answered to each. Redis answers the same, but for the words of errors.
 
-pub(crate) const SCRIPT: [(&str, &str); 65] = [
+pub(crate) const SCRIPT: [(&str, &str); 67] = [
     ("SET k v", "+OK"),
     ("SET k w NX", "nil"),
     ("SET k w NX GET", "v"),
@@ -55,6 +55,8 @@ pub(crate) const SCRIPT: [(&str, &str); 65] = [
     ("ECHO tea", "tea"),
     ("PING", "+PONG"),
     ("CONFIG GET save", "[save ]"),
+    ("CONFIG BREW tea", "-ERR unknown subcommand 'BREW'. Try CONFIG HELP."),
+    ("CONFIG", "-ERR wrong number of arguments for 'config' command"),
     ("CLIENT GETNAME", "nil"),
     ("CLIENT SETNAME 'my name'", "-ERR Client names cannot contain spaces, newlines or special characters."),
     ("CLIENT SETNAME me", "+OK"),
