@@ -1,5 +1,5 @@
-//! One job, written twice over the same API, which calls back: look a guest up, boil water for so many cups, pour. Each step
-//! needs what the one before has given, and each may fail.
+//! One job, written twice over the same API, which calls back: look a guest up, boil water for so many cups, pour. Each
+//! step needs what the one before has given, and each may fail.
 //!
 //! `cargo run -p kettle --example callbacks`
 

@@ -5,8 +5,9 @@
 //! 7002` in several terminals; without arguments three clients have a talk and it ends.
 //!
 //! A client is a task that reads what it says, and a second one that writes what it hears. Whoever speaks puts the line
-//! into a queue for each of the others and goes on; nobody waits for somebody else's connection. A client that is too slow
-//! is shut out: when 64 KiB are queued for it, or when it has taken nothing for 5 seconds of what is written to it.
+//! into a queue for each of the others and goes on; nobody waits for somebody else's connection. A client that is too
+//! slow is shut out: when 64 KiB are queued for it, or when it has taken nothing for 5 seconds of what is written to
+//! it.
 
 use kettle::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use kettle::thread::{self, Thread};

@@ -1,7 +1,7 @@
 //! An echo server: each connection is a task that reads and writes, one after the other, as a thread would.
 //!
-//! `cargo run --release -p kettle --example echo -- --addr 127.0.0.1:7000` serves until it is killed; without arguments it
-//! talks with itself and ends. `--workers N` has it serve on so many cores.
+//! `cargo run --release -p kettle --example echo -- --addr 127.0.0.1:7000` serves until it is killed; without arguments
+//! it talks with itself and ends. `--workers N` has it serve on so many cores.
 
 use kettle::net::{Shutdown, TcpListener, TcpStream};
 use kettle::time::Duration;
@@ -14,7 +14,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: echo [--addr HOST:PORT [--workers N]]";
 
-/// What is read at once. It lies on the task's stack: a page, so that a million idle connections cost no more than that.
+/// What is read at once. It lies on the task's stack: a page, so that a million idle connections cost no more than
+/// that.
 const BUFFER: usize = 4 * 1024;
 
 /// How long the server waits for descriptors when there are none left.

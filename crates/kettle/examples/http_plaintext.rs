@@ -1,13 +1,13 @@
 //! An HTTP/1.1 server that says "Hello, World!": a task for each connection, which reads requests and writes answers.
 //!
 //! `cargo run --release -p kettle --example http_plaintext -- --addr 127.0.0.1:8000` serves until it is killed; without
-//! arguments it asks itself some things and ends. `--idle SECONDS` says how long a connection may be idle, and how long a
-//! request may take to arrive, `--workers N` on how many cores it is to serve.
+//! arguments it asks itself some things and ends. `--idle SECONDS` says how long a connection may be idle, and how long
+//! a request may take to arrive, `--workers N` on how many cores it is to serve.
 //!
-//! Connections are kept, requests may be pipelined: what one read has brought is answered by one write. What is not clear
-//! beyond doubt is refused, and ends the connection, because a proxy in front may have understood something else: lines
-//! that end in a bare LF, a `Content-Length` that is not one number, `Transfer-Encoding` (not implemented, and an error
-//! beside a `Content-Length` or in HTTP/1.0), a missing or second `Host`.
+//! Connections are kept, requests may be pipelined: what one read has brought is answered by one write. What is not
+//! clear beyond doubt is refused, and ends the connection, because a proxy in front may have understood something else:
+//! lines that end in a bare LF, a `Content-Length` that is not one number, `Transfer-Encoding` (not implemented, and an
+//! error beside a `Content-Length` or in HTTP/1.0), a missing or second `Host`.
 
 use httparse::{EMPTY_HEADER, Header, Request};
 use kettle::net::{Shutdown, TcpListener, TcpStream};

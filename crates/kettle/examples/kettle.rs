@@ -1,8 +1,8 @@
-//! Four ways to ask whether the water boils. One and the same operation is called, polled, joined, or notifies: who waits
-//! meanwhile, who does something useful, and how much of it gets done?
+//! Four ways to ask whether the water boils. One and the same operation is called, polled, joined, or notifies: who
+//! waits meanwhile, who does something useful, and how much of it gets done?
 //!
-//! `cargo run -p kettle --example kettle -- [--fast] [--svg FILE]`: the scenes are played with real waiting, a minute in a
-//! tenth of a second (with `--fast` in two milliseconds), drawn here, and with `--svg` into a file.
+//! `cargo run -p kettle --example kettle -- [--fast] [--svg FILE]`: the scenes are played with real waiting, a minute
+//! in a tenth of a second (with `--fast` in two milliseconds), drawn here, and with `--svg` into a file.
 
 use kettle::thread;
 use kettle::time::{Duration, Instant};

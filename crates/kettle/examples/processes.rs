@@ -1,7 +1,9 @@
-//! An echo server in several processes: one that dies is started again, SIGHUP replaces them all, and no connection is refused.
+//! An echo server in several processes: one that dies is started again, SIGHUP replaces them all, and no connection is
+//! refused.
 //!
-//! `cargo run --release -p kettle --example processes -- --addr 127.0.0.1:7000 --workers 4` serves until SIGTERM; `--status PATH` tells
-//! its status at a Unix socket. Without arguments the supervisor talks with each worker, and all of them end.
+//! `cargo run --release -p kettle --example processes -- --addr 127.0.0.1:7000 --workers 4` serves until SIGTERM;
+//! `--status PATH` tells its status at a Unix socket. Without arguments the supervisor talks with each worker, and all
+//! of them end.
 
 use kettle::net::TcpStream;
 use kettle::processes::{Attendant, Error, Worker};
@@ -97,8 +99,8 @@ fn serve(worker: &Worker<String, ()>) -> io::Result<()> {
     Ok(())
 }
 
-/// Until the client ends it; or until the worker is to end, and the client wants nothing at the moment. Who has just come may be
-/// about to say it.
+/// Until the client ends it; or until the worker is to end, and the client wants nothing at the moment. Who has just
+/// come may be about to say it.
 fn converse(worker: &Worker<String, ()>, mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = [0; BUFFER];

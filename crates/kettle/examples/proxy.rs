@@ -1,8 +1,8 @@
 //! A TCP proxy: each connection is handed on to another address, both directions at once, by two tasks.
 //!
-//! `cargo run --release -p kettle --example proxy -- --addr 127.0.0.1:7001 --to 127.0.0.1:7000` serves until it is killed;
-//! without arguments it passes a conversation on between tasks of its own and ends. With several `--to` it is a small balancer:
-//! connections go to them in turns, and where one can't be reached, to the next one.
+//! `cargo run --release -p kettle --example proxy -- --addr 127.0.0.1:7001 --to 127.0.0.1:7000` serves until it is
+//! killed; without arguments it passes a conversation on between tasks of its own and ends. With several `--to` it is a
+//! small balancer: connections go to them in turns, and where one can't be reached, to the next one.
 //!
 //! The end of one direction is carried over, and the other one goes on: a client that has sent all it has to say still
 //! gets its answer. An error in either ends both.
@@ -165,7 +165,8 @@ fn pour_all(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// A client asks a server through the proxy. The server answers when it has heard everything, so it has to hear the end.
+/// A client asks a server through the proxy. The server answers when it has heard everything, so it has to hear the
+/// end.
 fn demonstrate(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     let server = TcpListener::bind("127.0.0.1:0")?;
     let (addr, to) = (listener.local_addr()?, server.local_addr()?);

@@ -1,5 +1,5 @@
-//! The same walk through the same tree with both bodies: plain recursion on a stack of its own, and `yield_from` between
-//! state machines. Run it: `cargo run -p kettle --example tree_walk`
+//! The same walk through the same tree with both bodies: plain recursion on a stack of its own, and `yield_from`
+//! between state machines. Run it: `cargo run -p kettle --example tree_walk`
 
 use kettle::fiber::{self, scoped};
 use kettle::{BoxGenerator, boxed, generator};

@@ -1,5 +1,5 @@
-//! Workers as processes: one function in several processes, under a supervisor that starts them again, ends them gracefully, and
-//! replaces them while the port stays open.
+//! Workers as processes: one function in several processes, under a supervisor that starts them again, ends them
+//! gracefully, and replaces them while the port stays open.
 //!
 //! ```no_run
 //! use kettle::net::TcpStream;
@@ -31,10 +31,11 @@
 //!
 //! # Who runs what
 //!
-//! The process in which [`Processes::run`] is called is the supervisor. It starts its own executable again for each worker, with
-//! the same arguments; there `main` comes to the same call, which finds that it is in a worker, and calls the function as the
-//! first task of an event loop. So what `main` does before is done by each process: reading arguments and configuration belongs
-//! there, binding ports does not. In a worker `run` returns when its function has; then `main` should return.
+//! The process in which [`Processes::run`] is called is the supervisor. It starts its own executable again for each
+//! worker, with the same arguments; there `main` comes to the same call, which finds that it is in a worker, and calls
+//! the function as the first task of an event loop. So what `main` does before is done by each process: reading
+//! arguments and configuration belongs there, binding ports does not. In a worker `run` returns when its function has;
+//! then `main` should return.
 //!
 //! # Signals to the supervisor
 //!
@@ -45,30 +46,32 @@
 //! | SIGHUP | a reload: new workers, of the executable that lies at its path by now; when all of them serve, those before them end |
 //! | SIGUSR1 | a line with the [`Status`] on the standard error |
 //!
-//! A worker that is sent SIGTERM itself ends as if its supervisor had asked it to, and another one takes its place; the second
-//! SIGTERM ends it at once.
+//! A worker that is sent SIGTERM itself ends as if its supervisor had asked it to, and another one takes its place; the
+//! second SIGTERM ends it at once.
 //!
 //! The supervisor says on the standard error what it does and why. What workers print comes out line by line, with the
-//! worker's index and process before it. While nobody reads what the supervisor prints, a worker that prints waits, as at any pipe;
-//! when the supervisor has gone, nobody hears what its workers print.
+//! worker's index and process before it. While nobody reads what the supervisor prints, a worker that prints waits, as
+//! at any pipe; when the supervisor has gone, nobody hears what its workers print.
 //!
 //! # What is never lost
 //!
-//! All workers accept from one queue, that of a socket which the supervisor holds. So a connection that waits in it is there
-//! for others when a worker dies or ends; only what a worker has accepted dies with it. A reload whose new workers do not get
-//! ready changes nothing.
+//! All workers accept from one queue, that of a socket which the supervisor holds. So a connection that waits in it is
+//! there for others when a worker dies or ends; only what a worker has accepted dies with it. A reload whose new
+//! workers do not get ready changes nothing.
 //!
-//! What a worker has accepted is its own: it ends when the function says so, or when the worker is killed because it took longer
-//! than [`drain_within`](Processes::drain_within). Above, a client ends its connection. A server that ends those of which it wants
-//! nothing more, by [`Worker::unless_draining`], should not take one that has said nothing yet for such a one: its first
-//! request may be on its way. The example `processes` waits a second for it. Nor does a client know that the next request comes
-//! too late, unless the protocol can say so before (`Connection: close`, `GOAWAY`).
+//! What a worker has accepted is its own: it ends when the function says so, or when the worker is killed because it
+//! took longer than [`drain_within`](Processes::drain_within). Above, a client ends its connection. A server that ends
+//! those of which it wants nothing more, by [`Worker::unless_draining`], should not take one that has said nothing yet
+//! for such a one: its first request may be on its way. The example `processes` waits a second for it. Nor does a
+//! client know that the next request comes too late, unless the protocol can say so before (`Connection: close`,
+//! `GOAWAY`).
 //!
 //! # Under a process manager
 //!
 //! Where the listeners come from (systemd's `LISTEN_FDS`, and all that speak that protocol), they are used instead of
-//! being bound, and their queue outlives the supervisor as well. If the supervisor is killed, its workers end as if asked to.
-//! Anything that is started and signalled can be started a thousand times; nothing here is shared between supervisors.
+//! being bound, and their queue outlives the supervisor as well. If the supervisor is killed, its workers end as if
+//! asked to. Anything that is started and signalled can be started a thousand times; nothing here is shared between
+//! supervisors.
 
 mod wire;
 mod descriptor;
@@ -149,45 +152,47 @@ pub fn processes<'env>(count: usize) -> Processes<'env> {
 }
 
 impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
-    /// Has the supervisor listen at an address, for all workers: [`Worker::listener`]. Called again, at another one as well.
+    /// Has the supervisor listen at an address, for all workers: [`Worker::listener`]. Called again, at another one as
+    /// well.
     ///
-    /// If the process manager has passed listeners (`LISTEN_FDS`), the next one of those is taken instead, and the address is not
-    /// looked at.
+    /// If the process manager has passed listeners (`LISTEN_FDS`), the next one of those is taken instead, and the
+    /// address is not looked at.
     pub fn listen(mut self, addr: impl Into<String>) -> Self {
         self.places.push(Place { name: None, addr: addr.into() });
         self
     }
 
-    /// [`listen`](Self::listen), with a name: of listeners that were passed, the one that is called so (`LISTEN_FDNAMES`).
+    /// [`listen`](Self::listen), with a name: of listeners that were passed, the one that is called so
+    /// (`LISTEN_FDNAMES`).
     pub fn listen_as(mut self, name: impl Into<String>, addr: impl Into<String>) -> Self {
         self.places.push(Place { name: Some(name.into()), addr: addr.into() });
         self
     }
 
-    /// How long a worker may take until it is [ready](Worker::ready). One that takes longer is killed, and has died. 60 seconds, if
-    /// nothing else is said.
+    /// How long a worker may take until it is [ready](Worker::ready). One that takes longer is killed, and has died. 60
+    /// seconds, if nothing else is said.
     pub fn ready_within(mut self, time: Duration) -> Self {
         self.rules.ready_within = time;
         self
     }
 
-    /// How long a worker may take to finish what it has begun, when it is to end. One that takes longer is killed. 30 seconds, if
-    /// nothing else is said.
+    /// How long a worker may take to finish what it has begun, when it is to end. One that takes longer is killed. 30
+    /// seconds, if nothing else is said.
     pub fn drain_within(mut self, time: Duration) -> Self {
         self.rules.drain_within = time;
         self
     }
 
-    /// How long a worker that has died waits to be started again: the first time not at all, the second time `first`, and then twice
-    /// as long each time, up to `most`. Deaths that are longer ago than the window of [`give_up_after`](Self::give_up_after) are
-    /// forgotten. 100 milliseconds and 10 seconds, if nothing else is said.
+    /// How long a worker that has died waits to be started again: the first time not at all, the second time `first`,
+    /// and then twice as long each time, up to `most`. Deaths that are longer ago than the window of
+    /// [`give_up_after`](Self::give_up_after) are forgotten. 100 milliseconds and 10 seconds, if nothing else is said.
     pub fn back_off(mut self, first: Duration, most: Duration) -> Self {
         (self.rules.first_delay, self.rules.most_delay) = (first, most);
         self
     }
 
-    /// How often one worker may die within a time. One more is a crash loop: all workers end, and [`run`](Self::run) gives the error.
-    /// 5 times in 30 seconds, if nothing else is said.
+    /// How often one worker may die within a time. One more is a crash loop: all workers end, and [`run`](Self::run)
+    /// gives the error. 5 times in 30 seconds, if nothing else is said.
     pub fn give_up_after(mut self, deaths: usize, window: Duration) -> Self {
         (self.rules.most_deaths, self.rules.window) = (deaths, window);
         self
@@ -199,15 +204,15 @@ impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
         self
     }
 
-    /// How much memory a worker may have, in bytes of address space (`RLIMIT_AS`, both limits). Tasks' stacks count with their
-    /// whole size, 64 KiB each as a rule, whether they are touched or not.
+    /// How much memory a worker may have, in bytes of address space (`RLIMIT_AS`, both limits). Tasks' stacks count
+    /// with their whole size, 64 KiB each as a rule, whether they are touched or not.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.limits.memory = Some(bytes);
         self
     }
 
-    /// Has the supervisor tell its [`Status`] to whoever connects to a Unix socket at this path; [`status_at`] does. A socket at which
-    /// nobody listens any more is replaced.
+    /// Has the supervisor tell its [`Status`] to whoever connects to a Unix socket at this path; [`status_at`] does. A
+    /// socket at which nobody listens any more is replaced.
     pub fn status_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.status_socket = Some(path.into());
         self
@@ -225,10 +230,12 @@ impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
         self
     }
 
-    /// Has the supervisor call a function for each worker process, as a task beside it: to talk with it by [`Attendant::channel`], whose
-    /// other end is [`Worker::channel`]. The types of the messages are those of this function.
+    /// Has the supervisor call a function for each worker process, as a task beside it: to talk with it by
+    /// [`Attendant::channel`], whose other end is [`Worker::channel`]. The types of the messages are those of this
+    /// function.
     ///
-    /// It should return when the channel ends. An error, or a panic, is said on the standard error, and ends the channel.
+    /// It should return when the channel ends. An error, or a panic, is said on the standard error, and ends the
+    /// channel.
     ///
     /// ```no_run
     /// use kettle::processes::{Attendant, Error, Worker};
@@ -261,19 +268,21 @@ impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
         Processes { rules, places, limits, output, status_socket, event_loop, attend: Some(Box::new(f)) }
     }
 
-    /// In the supervisor: runs the workers until SIGTERM or SIGINT, and until all of them have ended. In a worker: calls the function as
-    /// the first task of an event loop, and gives what it returns. A process calls this once, in `main`, before it has made
-    /// threads; outside of tasks.
+    /// In the supervisor: runs the workers until SIGTERM or SIGINT, and until all of them have ended. In a worker:
+    /// calls the function as the first task of an event loop, and gives what it returns. A process calls this once, in
+    /// `main`, before it has made threads; outside of tasks.
     ///
-    /// The function should serve until [`Worker::incoming`] ends or [`Worker::draining`] begins, finish what it has begun, and
-    /// return. One that returns before has died, whatever it returns, as has one that panics: the worker is started again.
+    /// The function should serve until [`Worker::incoming`] ends or [`Worker::draining`] begins, finish what it has
+    /// begun, and return. One that returns before has died, whatever it returns, as has one that panics: the worker is
+    /// started again.
     ///
     /// # Errors
     ///
-    /// In the supervisor: if there are to be 0 workers, or more than there can be processes; if it can't listen, or has been passed other listeners than it asks for; if
-    /// somebody listens at the path of the status socket; if this process has run workers before, or is a simulation; and if
-    /// something else can't be had that it needs. Then no worker was started. A [crash loop](Error::is_crash_loop); an end that was
-    /// [forced](Error::is_forced). Then no worker is left.
+    /// In the supervisor: if there are to be 0 workers, or more than there can be processes; if it can't listen, or has
+    /// been passed other listeners than it asks for; if somebody listens at the path of the status socket; if this
+    /// process has run workers before, or is a simulation; and if something else can't be had that it needs. Then no
+    /// worker was started. A [crash loop](Error::is_crash_loop); an end that was [forced](Error::is_forced). Then no
+    /// worker is left.
     ///
     /// In a worker: if a limit can't be set, if the supervisor has other listeners than this executable asks for, and
     /// [that of the function](Error::is_worker).

@@ -52,9 +52,10 @@
 //!
 //! - *Who need not wait is not suspended*: then a call is no checkpoint, and costs what std's costs.
 //! - *First come, first served* among those that wait. [`Mutex`] says where it lets others go first.
-//! - *A wait is cancelled or complete, never both.* A task that is cancelled while it waits leaves the queue and is unwound;
-//!   what crosses that goes to the next. One that has been given what it waits for (a lock, a notice, permits) before it hears of its cancellation has it, goes on, and
-//!   is unwound at its next checkpoint. What it has then poisons as in std, for it unwinds.
+//! - *A wait is cancelled or complete, never both.* A task that is cancelled while it waits leaves the queue and is
+//!   unwound; what crosses that goes to the next. One that has been given what it waits for (a lock, a notice, permits)
+//!   before it hears of its cancellation has it, goes on, and is unwound at its next checkpoint. What it has then
+//!   poisons as in std, for it unwinds.
 //! - *Where panics abort* there is nothing to unwind a cancelled task with, and std's signatures have no error for it: it
 //!   goes on waiting. (The loop ends when it has got what it waits for.)
 //! - *Time* is given by [`timeout`](crate::timeout) around any of them; [`Condvar`] has std's own forms.

@@ -68,8 +68,8 @@ impl TcpListener {
         Ok(TcpListener { socket })
     }
 
-    /// One that others accept from as well, each with a descriptor of the same listener. Its mode is theirs, too, so it is no word of
-    /// how this one is to wait: it waits.
+    /// One that others accept from as well, each with a descriptor of the same listener. Its mode is theirs, too, so it
+    /// is no word of how this one is to wait: it waits.
     pub(crate) fn inherited(listener: net::TcpListener) -> Self {
         Self { socket: Socket::new(listener) }
     }

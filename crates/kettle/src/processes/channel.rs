@@ -1,8 +1,8 @@
 //! Owns channels between processes: messages of one type each way, over a pair of connected sockets.
 //!
-//! A message is its length in four bytes, and its bytes: a frame. Invariant: what lies in `incoming` between two waits is frames, of which
-//! the last may have come in part, and in `outgoing` the one that may have gone in part; so a wait that ends early loses nothing,
-//! breaks nothing, and leaves no more than that one behind.
+//! A message is its length in four bytes, and its bytes: a frame. Invariant: what lies in `incoming` between two waits
+//! is frames, of which the last may have come in part, and in `outgoing` the one that may have gone in part; so a wait
+//! that ends early loses nothing, breaks nothing, and leaves no more than that one behind.
 #![forbid(unsafe_code)]
 
 use super::descriptor::Descriptor;
@@ -20,8 +20,8 @@ const MOST: usize = 16 << 20;
 
 /// One end of a channel between two processes: messages of type `S` are sent by it, and those of type `R` received.
 ///
-/// It may be shared by tasks and threads; each message goes to one of those who receive. Outside of tasks its calls block the
-/// thread. Dropping it ends it: the other end receives what was sent, and then the end.
+/// It may be shared by tasks and threads; each message goes to one of those who receive. Outside of tasks its calls
+/// block the thread. Dropping it ends it: the other end receives what was sent, and then the end.
 ///
 /// ```
 /// use kettle::processes::Channel;
@@ -82,8 +82,8 @@ impl<S: Wire, R: Wire> Channel<S, R> {
     ///
     /// # Cancellation
     ///
-    /// An error, whose source is [`Cancelled`](crate::Cancelled). The message was not sent; unless a part of it had gone: then the
-    /// rest goes before the next one.
+    /// An error, whose source is [`Cancelled`](crate::Cancelled). The message was not sent; unless a part of it had
+    /// gone: then the rest goes before the next one.
     pub fn send(&self, message: &S) -> io::Result<()> {
         // By itself: the message's own code may panic in the middle.
         let mut frame = vec![0; 4];
@@ -121,13 +121,13 @@ impl<S: Wire, R: Wire> Channel<S, R> {
         Ok(())
     }
 
-    /// Waits for the next message; `None` when the other end has gone, and all that it has sent was received. A checkpoint,
-    /// where it waits.
+    /// Waits for the next message; `None` when the other end has gone, and all that it has sent was received. A
+    /// checkpoint, where it waits.
     ///
     /// # Errors
     ///
-    /// `InvalidData` for what is no message of this type: the next ones can be received, unless even its length was none.
-    /// `UnexpectedEof` if the other end has gone in the middle of one.
+    /// `InvalidData` for what is no message of this type: the next ones can be received, unless even its length was
+    /// none. `UnexpectedEof` if the other end has gone in the middle of one.
     ///
     /// # Cancellation
     ///

@@ -1,16 +1,16 @@
 //! Owns what a supervisor decides: who is started, asked to end, killed, and when it is over.
 //!
-//! It does nothing itself: it is told what has happened, and at what time, and gives [`Action`]s. The supervisor does them in
-//! their order. Invariant: each index has a process of the current version, or a time at which one is started, unless all are to
-//! end.
+//! It does nothing itself: it is told what has happened, and at what time, and gives [`Action`]s. The supervisor does
+//! them in their order. Invariant: each index has a process of the current version, or a time at which one is started,
+//! unless all are to end.
 //!
 //! ```text
 //!   started ──► Starting ── ready ──► Ready ── asked, or by itself ──► Draining ── exited ──► gone
 //!                  └─────────────────────┴── exited: a death ──► Waiting ──► started again
 //! ```
 //!
-//! A reload starts the next version of all workers beside the current one. When all of them are ready, the current ones are asked to
-//! end; if one of them dies before that, they are asked to end instead, and nothing has changed.
+//! A reload starts the next version of all workers beside the current one. When all of them are ready, the current ones
+//! are asked to end; if one of them dies before that, they are asked to end instead, and nothing has changed.
 #![forbid(unsafe_code)]
 
 use super::status::{State, Status, WorkerStatus};

@@ -1,7 +1,8 @@
-//! Owns descriptors that tasks wait for and that are no sockets of `net`: pipes, Unix sockets, descriptors of processes.
+//! Owns descriptors that tasks wait for and that are no sockets of `net`: pipes, Unix sockets, descriptors of
+//! processes.
 //!
-//! One that is owned here is in non-blocking mode: it is tried, and then waited for. What is shared with others, the standard
-//! output, keeps its mode, and is written to by operations.
+//! One that is owned here is in non-blocking mode: it is tried, and then waited for. What is shared with others, the
+//! standard output, keeps its mode, and is written to by operations.
 //!
 //! The unsafe code of this module is operations: polls, which point to nothing, and writes from borrowed bytes.
 

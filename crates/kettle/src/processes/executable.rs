@@ -1,7 +1,7 @@
 //! Owns which executable workers run, and starting one.
 //!
-//! Invariant: workers of one version run the same file. It is held open, so what is put in its place (a deployment) is found by
-//! the next reload, and not by a worker that is started again meanwhile.
+//! Invariant: workers of one version run the same file. It is held open, so what is put in its place (a deployment) is
+//! found by the next reload, and not by a worker that is started again meanwhile.
 //!
 //! The unsafe code of this module is what a child does between `fork` and `exec`: system calls on numbers.
 

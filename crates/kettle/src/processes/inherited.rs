@@ -1,9 +1,10 @@
-//! Owns descriptors that whoever has started this process has passed to it, and the words in the environment that say which.
+//! Owns descriptors that whoever has started this process has passed to it, and the words in the environment that say
+//! which.
 //!
 //! Invariant: each is claimed once, and is not passed on to children of this process by itself.
 //!
-//! The unsafe code of this module is owning a descriptor by its number. That it is ours the environment says, which is believed as
-//! far as it can't be checked: a listener for `LISTEN_FDS`, for a worker a socket that nobody else has.
+//! The unsafe code of this module is owning a descriptor by its number. That it is ours the environment says, which is
+//! believed as far as it can't be checked: a listener for `LISTEN_FDS`, for a worker a socket that nobody else has.
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -16,7 +17,8 @@ use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What makes a process a worker: its index, the inode of its first socket, and the numbers of all sockets that it is passed.
+/// What makes a process a worker: its index, the inode of its first socket, and the numbers of all sockets that it is
+/// passed.
 pub(super) const WORKER: &str = "KETTLE_WORKER";
 
 /// Those of systemd's protocol, `sd_listen_fds(3)`.
@@ -74,8 +76,8 @@ impl Inheritance {
         if !is_socket(*control as RawFd, *inode) {
             return Ok(None);
         }
-        // SAFETY: it is the socket that the supervisor has made for this worker, so the others are what it has passed with it. They
-        // are claimed once.
+        // SAFETY: it is the socket that the supervisor has made for this worker, so the others are what it has passed
+        // with it. They are claimed once.
         let claim = |fd: u32| unsafe { claim(fd as RawFd) };
         let (control, channel) = (claim(*control)?.into(), claim(*channel)?.into());
         let listeners = listeners.iter().map(|&fd| claim(fd).map(TcpListener::from)).collect::<io::Result<_>>()?;

@@ -13,8 +13,8 @@ pub(super) struct Place {
     pub(super) addr: String,
 }
 
-/// A listener for each place. If the process manager has passed any, they are all taken from those: one with a name by its name,
-/// the others in their order.
+/// A listener for each place. If the process manager has passed any, they are all taken from those: one with a name by
+/// its name, the others in their order.
 pub(super) fn listen(places: &[Place], mut passed: Vec<(String, TcpListener)>) -> Result<Vec<TcpListener>, Error> {
     if passed.is_empty() {
         let bind = |place: &Place| net::TcpListener::bind(&*place.addr).map(TcpListener::from);

@@ -1,7 +1,8 @@
-//! Owns what workers print: whole lines, each with who says it; and that they may print when nobody is there to hear it.
+//! Owns what workers print: whole lines, each with who says it; and that they may print when nobody is there to hear
+//! it.
 //!
-//! Invariant: a line goes out as one piece, with nobody else's in between, unless it is longer than [`LONGEST`]; then each part of it
-//! does.
+//! Invariant: a line goes out as one piece, with nobody else's in between, unless it is longer than [`LONGEST`]; then
+//! each part of it does.
 #![forbid(unsafe_code)]
 
 use super::descriptor::{Descriptor, write_all};
@@ -67,8 +68,8 @@ impl<F: AsFd> Out<F> {
     }
 }
 
-/// The other ends of the pipes into which this worker prints, which its supervisor reads. With them here printing is no error when
-/// that has gone.
+/// The other ends of the pipes into which this worker prints, which its supervisor reads. With them here printing is no
+/// error when that has gone.
 #[derive(Default)]
 pub(super) struct Ends(Vec<File>);
 
@@ -84,8 +85,8 @@ impl Ends {
         Self([libc::STDOUT_FILENO, libc::STDERR_FILENO].into_iter().filter_map(end).collect())
     }
 
-    /// Nobody else reads them any more: takes out what is printed, so that who prints need not wait for room. By threads that end
-    /// with the process.
+    /// Nobody else reads them any more: takes out what is printed, so that who prints need not wait for room. By
+    /// threads that end with the process.
     pub(super) fn read_to_nowhere(self) {
         for mut end in self.0 {
             _ = thread::Builder::new()

@@ -43,8 +43,8 @@ impl Drop for Signals {
     }
 }
 
-/// What a worker hears. The others are meant for its supervisor, but sent to all processes of a terminal or a service; SIGHUP is
-/// what would end it with its supervisor, before it can watch that itself.
+/// What a worker hears. The others are meant for its supervisor, but sent to all processes of a terminal or a service;
+/// SIGHUP is what would end it with its supervisor, before it can watch that itself.
 pub(super) fn of_worker() -> io::Result<UnixStream> {
     [SIGINT, SIGHUP, SIGUSR1].into_iter().try_for_each(ignore)?;
     listen(SIGTERM)
@@ -56,7 +56,8 @@ fn listen(signal: i32) -> io::Result<UnixStream> {
     Ok(heard)
 }
 
-/// By a handler that does nothing: unlike a signal that is really ignored, it is not handed down to programs that are run.
+/// By a handler that does nothing: unlike a signal that is really ignored, it is not handed down to programs that are
+/// run.
 fn ignore(signal: i32) -> io::Result<()> {
     flag::register(signal, Arc::default()).map(drop)
 }

@@ -93,8 +93,8 @@ impl fmt::Display for State {
     }
 }
 
-/// Asks the supervisor whose [status socket](super::Processes::status_socket) this is for its status, a [`Status`] as text:
-/// for a health check, which is another process as a rule. Blocks the thread.
+/// Asks the supervisor whose [status socket](super::Processes::status_socket) this is for its status, a [`Status`] as
+/// text: for a health check, which is another process as a rule. Blocks the thread.
 ///
 /// # Errors
 ///

@@ -1,6 +1,7 @@
 //! Owns the socket at which a supervisor tells its status: who connects is sent a line, and that is all.
 //!
-//! Invariant: the file is this process's own while it is there. One that an earlier process has left behind is replaced.
+//! Invariant: the file is this process's own while it is there. One that an earlier process has left behind is
+//! replaced.
 #![forbid(unsafe_code)]
 
 use super::attendant::Shared;

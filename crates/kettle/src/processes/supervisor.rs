@@ -1,4 +1,5 @@
-//! Owns the supervisor: an event loop whose tasks listen to signals, processes and pipes, and one that does what the crew decides.
+//! Owns the supervisor: an event loop whose tasks listen to signals, processes and pipes, and one that does what the
+//! crew decides.
 //!
 //! Invariant: when [`supervise`] returns, each process that it has started has ended and was waited for.
 #![forbid(unsafe_code)]
@@ -30,7 +31,8 @@ use std::process::{self, Child, ExitStatus};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long the end of a process is held back for its last lines; and the end of the supervisor for whoever talks of it still.
+/// How long the end of a process is held back for its last lines; and the end of the supervisor for whoever talks of it
+/// still.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A function that talks with a worker.
@@ -135,7 +137,8 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
         });
         if result.is_err() {
             self.say(format!(
-                "{LAST_WORDS:?} after the workers, who attends to them had not finished, or what they have started held their output"
+                "{LAST_WORDS:?} after the workers, who attends to them had not finished, or what they have started held \
+                 their output"
             ));
         }
         end
@@ -274,7 +277,8 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
                 })
             });
             let status = wait_for(process.pidfd.as_fd(), &mut child);
-            // What it has said last comes before its end: that it was asked to, and its lines, unless nobody takes them off us.
+            // What it has said last comes before its end: that it was asked to, and its lines, unless nobody takes them
+            // off us.
             let heard = || {
                 _ = control.join();
                 relays.into_iter().flatten().for_each(|relay| _ = relay.join());

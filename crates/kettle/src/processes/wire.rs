@@ -1,15 +1,15 @@
 //! Owns what messages between processes are in bytes.
 //!
-//! Invariant: what has been written by one process is read by another of the same program as an equal value; anything else is
-//! read as nothing, whatever its bytes are. Numbers are little-endian, what has a length begins with it.
+//! Invariant: what has been written by one process is read by another of the same program as an equal value; anything
+//! else is read as nothing, whatever its bytes are. Numbers are little-endian, what has a length begins with it.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 /// What a [`Channel`](super::Channel) can carry: a value that can be written as bytes and read again.
 ///
-/// Numbers, `bool`, `char`, `String`, `()`, tuples, `Option`, `Result`, `Duration` and vectors of these have it. For a type of one's
-/// own it is two lines:
+/// Numbers, `bool`, `char`, `String`, `()`, tuples, `Option`, `Result`, `Duration` and vectors of these have it. For a
+/// type of one's own it is two lines:
 ///
 /// ```
 /// use kettle::processes::Wire;
@@ -41,7 +41,8 @@ pub trait Wire: Sized {
     /// Appends the value. At least one byte, if the value is to be an element of a vector.
     fn write(&self, to: &mut Vec<u8>);
 
-    /// Takes a value off the front; `None` if there is none. The bytes may be anybody's: it must not panic, nor believe a length.
+    /// Takes a value off the front; `None` if there is none. The bytes may be anybody's: it must not panic, nor believe
+    /// a length.
     fn read(from: &mut &[u8]) -> Option<Self>;
 }
 

@@ -1,8 +1,8 @@
 //! Owns a worker's side: what it knows of itself, how it accepts, and how it hears that it is to end.
 //!
-//! It hears that by a thread of its own, which no task can keep from listening. The thread reads the end of the control socket, which
-//! its supervisor brings about by asking or by dying, and SIGTERM. If the supervisor has gone, there is nobody to kill a worker that
-//! is late, and the thread ends the process.
+//! It hears that by a thread of its own, which no task can keep from listening. The thread reads the end of the control
+//! socket, which its supervisor brings about by asking or by dying, and SIGTERM. If the supervisor has gone, there is
+//! nobody to kill a worker that is late, and the thread ends the process.
 #![forbid(unsafe_code)]
 
 use super::channel::Channel;
@@ -42,7 +42,8 @@ pub struct Worker<Up = (), Down = ()> {
     draining: Draining,
 }
 
-/// Whether a worker is to end: what it has begun is to be finished, and nothing new to begin. Made by [`Worker::draining`].
+/// Whether a worker is to end: what it has begun is to be finished, and nothing new to begin. Made by
+/// [`Worker::draining`].
 #[derive(Clone, Debug)]
 pub struct Draining {
     is_begun: Arc<AtomicBool>,
@@ -107,9 +108,9 @@ impl<Up, Down> Worker<Up, Down> {
         self.draining.clone()
     }
 
-    /// Runs a function that is cancelled when the worker is to end; `Ok(None)` if it has been cancelled, or was not called because that
-    /// was so already. For waits that may be without end: for the next request of a connection, say. Not for the first one: who has
-    /// just come may be about to send it, and a reload would drop that connection.
+    /// Runs a function that is cancelled when the worker is to end; `Ok(None)` if it has been cancelled, or was not
+    /// called because that was so already. For waits that may be without end: for the next request of a connection,
+    /// say. Not for the first one: who has just come may be about to send it, and a reload would drop that connection.
     ///
     /// ```no_run
     /// use kettle::net::TcpStream;
@@ -138,9 +139,10 @@ impl<Up, Down> Worker<Up, Down> {
     ///
     /// # Cancellation
     ///
-    /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, whose source is [`Cancelled`]. A function that
-    /// returns that error has been cancelled, and whatever else it returns is given. An operation that was cancelled has done
-    /// nothing, and may be done again outside of this. A cancellation from outside passes through.
+    /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, whose source is [`Cancelled`]. A
+    /// function that returns that error has been cancelled, and whatever else it returns is given. An operation that
+    /// was cancelled has done nothing, and may be done again outside of this. A cancellation from outside passes
+    /// through.
     pub fn unless_draining<T>(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
         self.draining.unless_begun(f)
     }
@@ -231,8 +233,8 @@ impl<'a, Up, Down> Listener<'a, Up, Down> {
         self.listener.local_addr()
     }
 
-    /// Waits for a connection: [`std::net::TcpListener::accept`]. `None` when the worker is to end. A checkpoint. The worker is
-    /// [`ready`](Worker::ready) by that.
+    /// Waits for a connection: [`std::net::TcpListener::accept`]. `None` when the worker is to end. A checkpoint. The
+    /// worker is [`ready`](Worker::ready) by that.
     ///
     /// # Errors
     ///
@@ -246,8 +248,9 @@ impl<'a, Up, Down> Listener<'a, Up, Down> {
         self.worker.unless_draining(|| self.listener.accept()).transpose()
     }
 
-    /// The connections as they come, until the worker is to end: [`std::net::TcpListener::incoming`]. Unlike that it pauses for 50
-    /// milliseconds before it gives an error for want of descriptors or memory, so that who skips errors does not spin.
+    /// The connections as they come, until the worker is to end: [`std::net::TcpListener::incoming`]. Unlike that it
+    /// pauses for 50 milliseconds before it gives an error for want of descriptors or memory, so that who skips errors
+    /// does not spin.
     pub fn incoming(self) -> Incoming<'a, Up, Down> {
         Incoming { listener: self }
     }
@@ -356,7 +359,8 @@ impl Watch {
             }
             let [terminate, control] = fds.map(|fd| fd.revents());
             if terminate.contains(PollFlags::IN) && matches!(self.terminate.read(&mut [0]), Ok(1)) {
-                // (That the supervisor has asked before is no first time: who signals all processes of a service asks once.)
+                // (That the supervisor has asked before is no first time: who signals all processes of a service asks
+                // once.)
                 if std::mem::replace(&mut self.has_heard_signal, true) {
                     // The second time: whoever insists wants it at once.
                     exit(128 + signal_hook::consts::SIGTERM);

@@ -36,10 +36,10 @@ use std::time::{Duration, Instant};
 ///
 /// # Cancellation
 ///
-/// Every wait is a checkpoint. A wait is cancelled or complete, never both: a task that is cancelled while it waits is unwound
-/// without the mutex, which it had given back in good order, and so does not poison; one that has been given a notice before it
-/// hears of that has it, takes the mutex back, goes on, and is unwound at its next checkpoint. Where panics abort, a cancelled wait goes
-/// on: it has no error to tell it by.
+/// Every wait is a checkpoint. A wait is cancelled or complete, never both: a task that is cancelled while it waits is
+/// unwound without the mutex, which it had given back in good order, and so does not poison; one that has been given a
+/// notice before it hears of that has it, takes the mutex back, goes on, and is unwound at its next checkpoint. Where
+/// panics abort, a cancelled wait goes on: it has no error to tell it by.
 ///
 /// In a destructor that runs by unwinding a wait blocks its thread, and so the other tasks of it: somebody on another thread
 /// has to notify it.

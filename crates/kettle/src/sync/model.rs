@@ -1,5 +1,6 @@
-//! Owns what stands for tasks in models (`cfg(loom)`): loom's threads. A wait with a deadline ends by it at once, unless the
-//! notice has come before, and a thread is cancelled at a wait that the model names; loom tries all orders in which they and the notices can cross.
+//! Owns what stands for tasks in models (`cfg(loom)`): loom's threads. A wait with a deadline ends by it at once,
+//! unless the notice has come before, and a thread is cancelled at a wait that the model names; loom tries all orders
+//! in which they and the notices can cross.
 
 use kettle_rt::{Purpose, Woken};
 use loom::sync::atomic::{AtomicBool, Ordering};

@@ -233,8 +233,8 @@ impl<T> Receiver<T> {
     ///
     /// # Cancellation
     ///
-    /// A future that is dropped loses no value: it is woken when there is one, and receives it when it is polled. (So with a bound
-    /// of 0 `try_send` finds nobody there.)
+    /// A future that is dropped loses no value: it is woken when there is one, and receives it when it is polled. (So
+    /// with a bound of 0 `try_send` finds nobody there.)
     ///
     /// One that is forgotten after it has been polled (`mem::forget` of a box or of a pin) keeps its place among those that wait,
     /// and is woken for a value; that stays for who receives next.

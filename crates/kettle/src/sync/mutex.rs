@@ -128,8 +128,8 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Waits until nobody else has it, and takes it. A checkpoint only if it has to wait. (In a simulation others may run before, as
-    /// if it had: see [`explore`](crate::testing::explore).)
+    /// Waits until nobody else has it, and takes it. A checkpoint only if it has to wait. (In a simulation others may
+    /// run before, as if it had: see [`explore`](crate::testing::explore).)
     ///
     /// ```
     /// use kettle::sync::Mutex;

@@ -116,8 +116,8 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits until nobody writes, and nobody waits who came before, and reads. A checkpoint only if it has to wait. (In a simulation
-    /// others may run before, as if it had: see [`explore`](crate::testing::explore).)
+    /// Waits until nobody writes, and nobody waits who came before, and reads. A checkpoint only if it has to wait. (In
+    /// a simulation others may run before, as if it had: see [`explore`](crate::testing::explore).)
     ///
     /// ```
     /// use kettle::sync::RwLock;

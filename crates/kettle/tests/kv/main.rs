@@ -1,5 +1,5 @@
-//! The parts of the key-value example, each by itself, and all of them in simulations. As a process it is tested with the
-//! other servers.
+//! The parts of the key-value example, each by itself, and all of them in simulations. As a process it is tested with
+//! the other servers.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 #![allow(dead_code, reason = "the example's `main` uses the rest")]
 

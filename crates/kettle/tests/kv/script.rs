@@ -1,4 +1,5 @@
-//! Commands of one client, in their order, and what is answered to each. Redis answers the same, but for the words of errors.
+//! Commands of one client, in their order, and what is answered to each. Redis answers the same, but for the words of
+//! errors.
 
 pub(crate) const SCRIPT: [(&str, &str); 67] = [
     ("SET k v", "+OK"),

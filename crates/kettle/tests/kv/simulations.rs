@@ -1,5 +1,5 @@
-//! The whole server in simulations, with as many shards as there are to be: all of them on one event loop, so that it is the
-//! seed that says which one comes first.
+//! The whole server in simulations, with as many shards as there are to be: all of them on one event loop, so that it
+//! is the seed that says which one comes first.
 
 use crate::client::Client;
 use crate::pubsub::MOST_QUEUED;
@@ -189,7 +189,8 @@ fn what_is_acknowledged_is_there_although_connections_break() {
             let simulation = Simulation::new(seed).reset_once_in(60).short_once_in(3);
             let run = simulation.run(|| {
                 let addr = serve(shards);
-                // How often a client has asked, and has had an answer. Four at a time, and the first connection is the last.
+                // How often a client has asked, and has had an answer. Four at a time, and the first connection is the
+                // last.
                 let count = move |key: usize| {
                     let (mut asked, mut answered) = (0, 0);
                     let Ok(mut client) = Client::try_connect(addr) else { return (asked, answered) };

@@ -85,7 +85,8 @@ fn output_that_nobody_reads_keeps_nobody_from_being_looked_after() {
     let mut command = command("shouts");
     command.env(COUNT, "1").env(WORD, &path);
     let (mut service, unread) = Service::run_unheard(&mut command);
-    // It is full when half of its bytes are there, for writes that don't fit into what is left of a page begin another one.
+    // It is full when half of its bytes are there, for writes that don't fit into what is left of a page begin another
+    // one.
     while rustix::io::ioctl_fionread(&unread).unwrap() < 8 * 4096 {
         std::thread::yield_now();
     }

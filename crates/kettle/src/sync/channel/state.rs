@@ -121,8 +121,8 @@ impl<T> State<T> {
         });
     }
 
-    /// Sends a value; or puts it into the slot, and has the sender wait, after it has called a function: then the node is others'.
-    /// Gives whether it waits, and who is to be notified.
+    /// Sends a value; or puts it into the slot, and has the sender wait, after it has called a function: then the node
+    /// is others'. Gives whether it waits, and who is to be notified.
     ///
     /// # Safety
     ///
