@@ -284,8 +284,9 @@ impl<'env, Up: Wire, Down: Wire> Processes<'env, Up, Down> {
     /// worker was started. A [crash loop](Error::is_crash_loop); an end that was [forced](Error::is_forced). Then no
     /// worker is left.
     ///
-    /// In a worker: if a limit can't be set, if the supervisor has other listeners than this executable asks for, and
-    /// [that of the function](Error::is_worker).
+    /// In a worker: if a limit can't be set, or something else can't be had that it needs; if the supervisor has other
+    /// listeners than this executable asks for; if it is called a second time; and [that of the
+    /// function](Error::is_worker).
     ///
     /// # Panics
     ///

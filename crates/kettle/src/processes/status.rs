@@ -11,7 +11,8 @@ use std::time::Duration;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// Each worker, by its index. One that is being replaced is there as often as it has processes.
+    /// Each worker, by its index. One that is being replaced is there for each of its processes, and where the next one
+    /// has a time to wait for, for that.
     pub workers: Vec<WorkerStatus>,
     /// How often the workers have been replaced by a reload.
     pub reloads: u64,

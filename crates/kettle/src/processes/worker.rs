@@ -43,7 +43,26 @@ pub struct Worker<Up = (), Down = ()> {
 }
 
 /// Whether a worker is to end: what it has begun is to be finished, and nothing new to begin. Made by
-/// [`Worker::draining`].
+/// [`Worker::draining`]; clones tell the same, and may be sent to threads.
+///
+/// ```no_run
+/// use kettle::processes::Error;
+///
+/// fn main() -> Result<(), Error> {
+///     kettle::processes(4).run(|worker| {
+///         let draining = worker.draining();
+///         let sweeper = std::thread::spawn(move || {
+///             while !draining.is_begun() {
+///                 // What is to be done now and then, by a thread of its own.
+///                 std::thread::sleep(std::time::Duration::from_millis(100));
+///             }
+///         });
+///         worker.ready();
+///         worker.draining().wait();
+///         sweeper.join().map_err(|_| std::io::Error::other("the sweeper has panicked"))
+///     })
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Draining {
     is_begun: Arc<AtomicBool>,
@@ -110,7 +129,8 @@ impl<Up, Down> Worker<Up, Down> {
 
     /// Runs a function that is cancelled when the worker is to end; `Ok(None)` if it has been cancelled, or was not
     /// called because that was so already. For waits that may be without end: for the next request of a connection,
-    /// say. Not for the first one: who has just come may be about to send it, and a reload would drop that connection.
+    /// say. Not for the first one: who has just come may be about to send it, and a reload would drop that connection. A
+    /// checkpoint, unless that was so already. It works outside of tasks as well.
     ///
     /// ```no_run
     /// use kettle::net::TcpStream;
@@ -139,10 +159,10 @@ impl<Up, Down> Worker<Up, Down> {
     ///
     /// # Cancellation
     ///
-    /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, whose source is [`Cancelled`]. A
-    /// function that returns that error has been cancelled, and whatever else it returns is given. An operation that
-    /// was cancelled has done nothing, and may be done again outside of this. A cancellation from outside passes
-    /// through.
+    /// As by [`cancel_scope`](crate::cancel_scope): an operation gives an error first, whose source is [`Cancelled`],
+    /// and a wait that has no error to give is unwound. A function that is unwound or returns that error has been
+    /// cancelled, and whatever else it returns is given. An operation that was cancelled has done nothing, and may be
+    /// done again outside of this. A cancellation from outside passes through.
     pub fn unless_draining<T>(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
         self.draining.unless_begun(f)
     }
@@ -176,11 +196,20 @@ impl Draining {
         while !self.is_begun() && self.news.clone().changed().is_ok() {}
     }
 
-    /// As [`Worker::unless_draining`].
+    /// Runs a function that is cancelled when it begins, as [`Worker::unless_draining`] does. A checkpoint, unless it has
+    /// begun.
     ///
     /// # Errors
     ///
     /// Those of the function.
+    ///
+    /// # Panics
+    ///
+    /// With the function's panic.
+    ///
+    /// # Cancellation
+    ///
+    /// As of [`Worker::unless_draining`].
     pub fn unless_begun<T>(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
         if self.is_begun() {
             return Ok(None);
@@ -452,6 +481,17 @@ mod tests {
             accepted.read_exact(&mut word).unwrap();
             // While it has a supervisor it is not ended by anybody here.
             drop(ended.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn a_thread_that_accepts_outside_of_tasks_hears_of_the_end() {
+        let (worker, supervisor) = worker();
+        std::thread::scope(|scope| {
+            let accepted = scope.spawn(|| worker.listener().accept().is_some());
+            (&supervisor).read_exact(&mut [0]).unwrap();
+            supervisor.shutdown(std::net::Shutdown::Write).unwrap();
+            assert!(!accepted.join().unwrap());
         });
     }
 
