@@ -51,7 +51,8 @@
 //!
 //! The supervisor says on the standard error what it does and why. What workers print comes out line by line, with the
 //! worker's index and process before it. While nobody reads what the supervisor prints, a worker that prints waits, as
-//! at any pipe; when the supervisor has gone, nobody hears what its workers print.
+//! at any pipe, and of what it would say itself it keeps a thousand lines; when the supervisor has gone, nobody hears
+//! what its workers print.
 //!
 //! # What is never lost
 //!

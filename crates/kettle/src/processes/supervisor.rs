@@ -19,7 +19,7 @@ use crate::sync::mpsc;
 use crate::thread::{self, Scope};
 use kettle_rt::{Instant, cancel_scope, now, timeout};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Stderr, Stdout};
@@ -34,6 +34,12 @@ use std::time::Duration;
 /// How long the end of a process is held back for its last lines; and the end of the supervisor for whoever talks of it
 /// still.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How many lines wait to be read, at most. What comes then is left out.
+const MOST_WAITING: usize = 1000;
+
+/// How many lines may wait when another one is the status, which can be asked for again.
+const MOST_BEFORE_STATUS: usize = 10;
 
 /// A function that talks with a worker.
 pub(super) type Attend<'env, Up, Down> = Box<dyn Fn(&Attendant<'_, Up, Down>) -> io::Result<()> + 'env>;
@@ -59,6 +65,8 @@ pub(super) fn supervise<Up: Wire, Down: Wire>(supervision: Supervision<'_, Up, D
         supervision: &supervision,
         shared: &shared,
         log,
+        waiting: Cell::new(0),
+        left_out: Cell::new(0),
         stdout: Out::new(io::stdout()),
         stderr: Out::new(io::stderr()),
         executables: RefCell::new((current, None)),
@@ -101,6 +109,10 @@ struct Supervisor<'a, 'env, Up, Down> {
     supervision: &'a Supervision<'env, Up, Down>,
     shared: &'a Shared,
     log: mpsc::Sender<Entry>,
+    /// How many lines have not been written.
+    waiting: Cell<usize>,
+    /// How many lines there was no room for, since that was said last.
+    left_out: Cell<usize>,
     stdout: Out<Stdout>,
     stderr: Out<Stderr>,
     /// The current one, and the next one during a reload.
@@ -167,7 +179,7 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
             Some(Event::Reload) => crew.reload(),
             Some(Event::Report) => {
                 let status = crew.status(now());
-                self.say(status.to_string());
+                self.say_if_fewer_wait(MOST_BEFORE_STATUS, status.to_string());
             }
             None => {}
         }
@@ -313,7 +325,16 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
 
     /// Says something, to whoever reads the standard error.
     fn say(&self, text: String) {
-        _ = self.log.send(Entry::Line(text));
+        self.say_if_fewer_wait(MOST_WAITING, text);
+    }
+
+    fn say_if_fewer_wait(&self, most: usize, text: String) {
+        if self.waiting.get() < most {
+            self.waiting.update(|waiting| waiting + 1);
+            _ = self.log.send(Entry::Line(text));
+        } else {
+            self.left_out.update(|lines| lines + 1);
+        }
     }
 
     /// A task: a reader that is slow keeps nobody from looking after workers.
@@ -323,6 +344,11 @@ impl<Up: Wire, Down: Wire> Supervisor<'_, '_, Up, Down> {
             match entry {
                 Entry::Line(text) => self.stderr.say(&prefix, &text),
                 Entry::End(written) => return drop(written),
+            }
+            self.waiting.update(|waiting| waiting - 1);
+            if self.waiting.get() == 0 && self.left_out.get() > 0 {
+                let lines = self.left_out.take();
+                self.stderr.say(&prefix, &format!("{lines} lines were left out: nobody has read those before them"));
             }
         }
     }

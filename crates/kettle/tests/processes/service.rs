@@ -178,6 +178,13 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }
 
+/// Whether a signal that was sent to a process has not reached any of its threads yet.
+pub(crate) fn is_pending(pid: u32, signal: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).map(str::trim);
+    mask.is_some_and(|mask| u64::from_str_radix(mask, 16).unwrap() & 1 << (signal - 1) != 0)
+}
+
 /// Waits until a process has ended, which need not be a child.
 pub(crate) fn wait_for_end(pid: u32) {
     // SAFETY: no pointers.

@@ -1,9 +1,10 @@
 //! What a supervisor tells: on SIGUSR1, and at its socket.
 
-use crate::service::{Service, command, kill, pid_in, wait_for_end};
+use crate::service::{Service, command, is_pending, kill, pid_in, wait_for_end};
 use crate::services::{COUNT, WORD};
 use kettle::processes::status_at;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -106,4 +107,32 @@ fn output_that_nobody_reads_keeps_nobody_from_being_looked_after() {
     // What the program itself says at its end, it would wait to say.
     service.hear_from(unread);
     assert!(service.end().success());
+}
+
+#[test]
+fn of_lines_that_nobody_reads_some_are_kept_and_the_others_counted() {
+    let path = path("silence");
+    let mut command = command("tells");
+    command.env(COUNT, "1").env(WORD, &path);
+    let (mut service, unread) = Service::run_unheard(&mut command);
+    // Room for less than a hundred lines.
+    // SAFETY: no pointers.
+    assert_eq!(unsafe { libc::fcntl(unread.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) }, 4096);
+    while !status_at(&path).is_ok_and(|status| status.contains("1 ready")) {
+        std::thread::yield_now();
+    }
+    for _ in 0..300 {
+        kill(service.pid(), libc::SIGUSR1);
+        // A signal that waits still takes the next one up. Whoever has answered has heard those before.
+        while is_pending(service.pid(), libc::SIGUSR1) {
+            std::thread::yield_now();
+        }
+        status_at(&path).unwrap();
+    }
+    service.hear_from(unread);
+    let line = service.hear(&["[supervisor ", " lines were left out"]);
+    let left_out: usize = line.split("] ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let told = service.said.iter().filter(|line| line.contains("1 ready, 0 reloads")).count();
+    assert!(told < 120 && left_out > 0 && told + left_out <= 300, "{told} and {left_out}");
+    service.assert_ends();
 }
