@@ -5,7 +5,6 @@
 
 use kettle::net::{Shutdown, TcpListener, TcpStream};
 use kettle::time::Duration;
-use kettle::workers::Worker;
 use kettle::{thread, workers};
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -62,7 +61,7 @@ fn serve_on(count: usize, addr: &str) -> Result<(), Box<dyn Error>> {
         eprintln!("echo: {} workers more than cores: they get in each other's way", workers.excess());
     }
     let listener = listen(addr)?;
-    workers.run(|worker: &Worker<'_, '_>| {
+    workers.run(|worker| {
         serve(&listener, |stream| drop(worker.spawn_on(worker.least_loaded(), || converse(stream))))
     })?;
     Ok(())
