@@ -61,9 +61,8 @@ fn serve_on(count: usize, addr: &str) -> Result<(), Box<dyn Error>> {
         eprintln!("echo: {} workers more than cores: they get in each other's way", workers.excess());
     }
     let listener = listen(addr)?;
-    workers.run(|worker| {
-        serve(&listener, |stream| drop(worker.spawn_on(worker.least_loaded(), || converse(stream))))
-    })?;
+    workers
+        .run(|worker| serve(&listener, |stream| drop(worker.spawn_on(worker.least_loaded(), || converse(stream)))))?;
     Ok(())
 }
 

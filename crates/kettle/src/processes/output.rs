@@ -8,10 +8,12 @@
 use super::descriptor::{Descriptor, write_all};
 use crate::sync::Mutex;
 use kettle_rt::{shield, timeout};
+use rustix::fs::fstat;
 use std::fs::{self, File};
-use std::io;
-use std::os::fd::AsFd;
+use std::io::{self, Stderr, Stdout};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
+use std::rc::Rc;
 use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
@@ -25,14 +27,25 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The standard output, or error, of this process.
 pub(super) struct Out<F> {
     file: F,
-    turn: Mutex<()>,
+    /// Who has it writes.
+    turn: Rc<Mutex<()>>,
+}
+
+/// The standard output, and error. They take turns if they are one pipe, say: each is written to in pieces when it is
+/// nearly full.
+pub(super) fn outs() -> (Out<Stdout>, Out<Stderr>) {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let turn = Rc::new(Mutex::new(()));
+    let other_turn = if is_same_file(stdout.as_fd(), stderr.as_fd()) { Rc::clone(&turn) } else { Rc::default() };
+    (Out { file: stdout, turn }, Out { file: stderr, turn: other_turn })
+}
+
+fn is_same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let id = |fd| fstat(fd).map(|file| (file.st_dev, file.st_ino));
+    id(one).is_ok_and(|one| id(other) == Ok(one))
 }
 
 impl<F: AsFd> Out<F> {
-    pub(super) fn new(file: F) -> Self {
-        Self { file, turn: Mutex::new(()) }
-    }
-
     /// Writes lines. A checkpoint. That nobody hears them is nobody's fault.
     fn write(&self, lines: &[u8]) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);

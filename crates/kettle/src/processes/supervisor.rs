@@ -10,7 +10,7 @@ use super::crew::{Action, Crew, Failure, Id, Rules, Version};
 use super::descriptor::{Descriptor, readable};
 use super::error::Error;
 use super::executable::{Executable, Newborn, Output, path};
-use super::output::Out;
+use super::output::{Out, outs};
 use super::signals::Signals;
 use super::status_socket::StatusSocket;
 use super::wire::Wire;
@@ -60,6 +60,7 @@ pub(super) fn supervise<Up: Wire, Down: Wire>(supervision: Supervision<'_, Up, D
     let path = path().map_err(Error::system("find the executable of this process"))?;
     let (events, happened) = mpsc::channel();
     let (log, logged) = mpsc::channel();
+    let (stdout, stderr) = outs();
     let shared = Shared { crew: RefCell::new(Crew::new(supervision.rules.clone())), events };
     let supervisor = Supervisor {
         supervision: &supervision,
@@ -67,8 +68,8 @@ pub(super) fn supervise<Up: Wire, Down: Wire>(supervision: Supervision<'_, Up, D
         log,
         waiting: Cell::new(0),
         left_out: Cell::new(0),
-        stdout: Out::new(io::stdout()),
-        stderr: Out::new(io::stderr()),
+        stdout,
+        stderr,
         executables: RefCell::new((current, None)),
         path,
         processes: RefCell::default(),

@@ -136,3 +136,21 @@ fn of_lines_that_nobody_reads_some_are_kept_and_the_others_counted() {
     assert!(told < 120 && left_out > 0 && told + left_out <= 300, "{told} and {left_out}");
     service.assert_ends();
 }
+
+#[test]
+fn lines_are_whole_where_output_and_errors_are_one_pipe() {
+    let path = path("one-pipe");
+    let mut command = command("shouts");
+    command.env(COUNT, "1").env(WORD, &path);
+    let mut service = Service::run(&mut command);
+    service.hear(&["tea"]);
+    for _ in 0..100 {
+        kill(service.pid(), libc::SIGUSR1);
+        let line = service.hear(&["1 ready, 0 reloads"]);
+        assert!(line.starts_with("[supervisor "), "{line}");
+        // It shouts a lot.
+        service.said.clear();
+    }
+    service.terminate();
+    assert!(service.end().success());
+}
