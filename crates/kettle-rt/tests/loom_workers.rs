@@ -442,3 +442,27 @@ fn blocks_come_back_and_the_last_one_frees_them_all() {
         assert!(owned.is_freed.with(|is_freed| unsafe { *is_freed }));
     });
 }
+
+#[test]
+fn a_block_that_is_handed_out_again_comes_back_again() {
+    model(|| {
+        let owned = Owned::new();
+        let threads = [0, 1].map(|index| {
+            let owned = Arc::clone(&owned);
+            thread::spawn(move || owned.give(index))
+        });
+        // If it has the first one by now, that goes out again, and comes back while the other one may be on its way: with the
+        // head of the list that the other one has seen.
+        let mut list = owned.returns.take();
+        let first = list.next();
+        let back = usize::from(first.is_some()) + owned.count(list);
+        let again = first.map(|(_, index)| {
+            let owned = Arc::clone(&owned);
+            thread::spawn(move || owned.give(usize::from(index)))
+        });
+        owned.end(2 - back + usize::from(again.is_some()));
+        threads.into_iter().chain(again).for_each(|thread| thread.join().unwrap());
+        // SAFETY: nobody else has it.
+        assert!(owned.is_freed.with(|is_freed| unsafe { *is_freed }));
+    });
+}
