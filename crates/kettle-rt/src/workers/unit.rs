@@ -55,6 +55,8 @@ struct Unit<F, T> {
 }
 
 /// The function and where it was spawned, until it is taken, and then how it has ended.
+// Who takes the result knows no function's type: so both lie at the beginning, which Rust's own layout does not promise.
+#[repr(C)]
 union Place<F, T> {
     function: ManuallyDrop<(F, &'static Location<'static>)>,
     result: ManuallyDrop<thread::Result<T>>,
@@ -411,4 +413,17 @@ fn allocate(layout: Layout) -> NonNull<u8> {
 
 fn share(crew: &Arc<Crew>) -> NonNull<()> {
     NonNull::new(Arc::into_raw(Arc::clone(crew)).cast_mut()).expect("invariant: an `Arc` has an address").cast()
+}
+
+/// Runs a function as a task would that is the first of its worker, where no loop is; or drops it, if it was cancelled before.
+///
+/// # Safety
+///
+/// It was made by `make`, of these types, and its job was forgotten.
+#[cfg(all(test, not(loom)))]
+pub(super) unsafe fn run_alone<F: FnOnce() -> T + Send, T: Send>(head: NonNull<Head>) {
+    let running = Running::<F, T>(head.cast());
+    // SAFETY: it is there until it is complete.
+    let is_cancelled = unsafe { &(*head.as_ptr()).outcome }.begin(0);
+    if is_cancelled { drop(running) } else { running.run_once() }
 }
