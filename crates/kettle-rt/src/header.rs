@@ -346,6 +346,7 @@ impl Header {
 
     /// Whether nothing is left of what the task has done, nor does anybody know it but its loop: to everybody else it may as
     /// well be another one from now on.
+    // All that `Loop::end` would have to undo, and all that `Header::new` sets but for what each wait writes before it is read.
     #[inline]
     pub(crate) fn is_as_new(&self) -> bool {
         let flags = self.flags.get().0 & !Flags::PASSED.0;
