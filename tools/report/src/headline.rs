@@ -27,16 +27,6 @@ struct Entry {
     rivals: &'static [(&'static str, &'static str)],
     english: &'static str,
     chinese: &'static str,
-    presence: Presence,
-}
-
-/// Whether BENCHMARKS.md has the row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Presence {
-    /// Whoever leaves it out has left out a part.
-    Measured,
-    /// It was measured by itself, and is in no whole run yet.
-    NotYet,
 }
 
 /// The lines.
@@ -47,7 +37,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("hand-written iterator", "hand-written iterator"), ("CPython", "CPython")],
         english: "a generator's value, from a loop",
         chinese: "生成器产出一个值（循环）",
-        presence: Presence::Measured,
     },
     Entry {
         row: "lexer",
@@ -55,7 +44,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("hand-written iterator", "hand-written iterator"), ("CPython", "CPython")],
         english: "a generator's value, from a lexer",
         chinese: "生成器产出一个值（词法分析）",
-        presence: Presence::Measured,
     },
     Entry {
         row: "dynamic",
@@ -63,7 +51,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("Box<dyn Iterator> by hand", "`Box<dyn Iterator>` by hand")],
         english: "the same through `BoxGenerator`",
         chinese: "经由 `BoxGenerator` 产出一个值",
-        presence: Presence::Measured,
     },
     Entry {
         row: "round-trip",
@@ -71,7 +58,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("corosensei", "corosensei"), ("generator-rs", "generator-rs")],
         english: "into a coroutine and back",
         chinese: "切换到协程再切回来",
-        presence: Presence::Measured,
     },
     Entry {
         row: "spawn-each",
@@ -79,7 +65,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("tokio current_thread", "tokio")],
         english: "spawning a task and joining it",
         chinese: "启动一个任务并等它结束",
-        presence: Presence::Measured,
     },
     Entry {
         row: "asleep-memory",
@@ -87,7 +72,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("tokio current_thread", "tokio")],
         english: "memory of a sleeping task, with its stack",
         chinese: "一个睡眠中的任务所占内存（连同它的栈）",
-        presence: Presence::Measured,
     },
     Entry {
         row: "asleep-wake",
@@ -95,7 +79,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("tokio current_thread", "tokio")],
         english: "waking one of a million sleeping tasks",
         chinese: "唤醒一百万个睡眠任务之一",
-        presence: Presence::Measured,
     },
     Entry {
         row: "ping-pong",
@@ -103,7 +86,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("tokio mpsc, unbounded", "tokio"), ("Go", "Go")],
         english: "through a channel to another task and back",
         chinese: "经通道到另一个任务再回来",
-        presence: Presence::NotYet,
     },
     Entry {
         row: "stream-threads",
@@ -111,7 +93,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("crossbeam, threads", "crossbeam"), ("tokio mpsc, unbounded", "tokio")],
         english: "a value through a channel to another thread",
         chinese: "经通道送一个值到另一个线程",
-        presence: Presence::NotYet,
     },
     Entry {
         row: "spawn-anywhere",
@@ -119,7 +100,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("rayon scope", "rayon"), ("tokio multi_thread", "tokio")],
         english: "a short task for either of two threads",
         chinese: "交给两个线程之一的短任务",
-        presence: Presence::NotYet,
     },
     Entry {
         row: "echo-64",
@@ -127,7 +107,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("raw io_uring", "io_uring by hand"), ("tokio", "tokio"), ("Go", "Go")],
         english: "64 bytes echoed, 64 connections",
         chinese: "回显 64 字节，64 个连接",
-        presence: Presence::Measured,
     },
     Entry {
         row: "echo-4096",
@@ -135,7 +114,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("raw io_uring", "io_uring by hand"), ("tokio", "tokio"), ("Go", "Go")],
         english: "the same, 4,096 connections",
         chinese: "回显 64 字节，4096 个连接",
-        presence: Presence::Measured,
     },
     Entry {
         row: "http",
@@ -143,7 +121,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("raw io_uring", "io_uring by hand"), ("tokio", "tokio"), ("Go", "Go")],
         english: "an HTTP request, 64 connections",
         chinese: "一次 HTTP 请求，64 个连接",
-        presence: Presence::Measured,
     },
     Entry {
         row: "kv-get",
@@ -151,7 +128,6 @@ const ENTRIES: [Entry; 14] = [
         rivals: &[("Redis", "Redis")],
         english: "a `GET` of the key-value server",
         chinese: "键值服务器的一次 `GET`",
-        presence: Presence::Measured,
     },
 ];
 
@@ -167,7 +143,7 @@ pub struct Table {
 ///
 /// # Errors
 ///
-/// A row that is to be there and is not, by its name.
+/// A row that is not there, by its name.
 pub fn table(page: &Page, language: Language) -> Result<Table, String> {
     let mut table = Table { text: String::new(), warnings: Vec::new() };
     table.text += match language {
@@ -175,15 +151,9 @@ pub fn table(page: &Page, language: Language) -> Result<Table, String> {
         Language::Chinese => "| 测量内容 | Kettle | 对比（括号内为 Kettle 所需的倍数） |\n|---|---:|---|\n",
     };
     for entry in &ENTRIES {
-        match (page.row(entry.row), entry.presence) {
-            (Some(row), _) => table.text += &entry.line(row, language, &mut table.warnings)?,
-            (None, Presence::NotYet) => {
-                table.warnings.push(format!("the row `{}` is not in BENCHMARKS.md yet: no headline of it", entry.row));
-            }
-            (None, Presence::Measured) => {
-                return Err(format!("the headline's row `{}` is not in BENCHMARKS.md", entry.row));
-            }
-        }
+        let missing = || format!("the headline's row `{}` is not in BENCHMARKS.md", entry.row);
+        let row = page.row(entry.row).ok_or_else(missing)?;
+        table.text += &entry.line(row, language, &mut table.warnings)?;
     }
     Ok(table)
 }
