@@ -229,7 +229,8 @@ fn clients_that_never_read_cost_little_memory() {
         .collect();
     // The keys are there twice, where they were read to and where they are kept; and what is on its way to eight clients.
     let most = server.most_memory();
-    assert!(most < 100 * 1024 * 1024, "{most} bytes");
+    // The address sanitizer keeps for a while what is freed.
+    assert!(cfg!(kettle_asan) || most < 100 * 1024 * 1024, "{most} bytes");
     drop(deaf);
 }
 
