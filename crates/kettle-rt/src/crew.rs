@@ -57,6 +57,8 @@ pub(crate) struct Member {
     work: Worker<Job>,
     /// Whether it has begun something since it slept.
     has_begun: Cell<bool>,
+    /// How much it has begun since it last looked around.
+    begun: Cell<usize>,
 }
 
 impl Crew {
@@ -77,7 +79,7 @@ impl Crew {
         });
         let member = |(index, work)| {
             let pool = PoolOwner::new(Arc::clone(&crew));
-            Member { crew: Arc::clone(&crew), index, pool, work, has_begun: Cell::new(false) }
+            Member { crew: Arc::clone(&crew), index, pool, work, has_begun: Cell::new(false), begun: Cell::new(0) }
         };
         let members = queues.into_iter().enumerate().map(member).collect();
         (crew, members)
@@ -176,6 +178,21 @@ impl Member {
             self.has_begun.set(true);
         }
         next
+    }
+
+    /// The same, unless it has begun so much that it is time to look around.
+    #[inline]
+    pub(crate) fn next_of(&self, most: usize) -> Option<Job> {
+        if self.begun.get() >= most {
+            return None;
+        }
+        self.begun.set(self.begun.get() + 1);
+        self.next()
+    }
+
+    /// It looks around.
+    pub(crate) fn look_around(&self) {
+        self.begun.set(0);
     }
 
     /// Whether there is something that this worker has not begun.

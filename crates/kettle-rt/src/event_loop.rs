@@ -131,18 +131,8 @@ impl Loop {
     /// begun that it is time to look around.
     #[inline(always)]
     fn begin_next(&self) -> Option<TaskRef> {
-        self.next_job(self.member.get()?)?.start();
+        self.member.get()?.next_of(ROUND)?.start();
         self.next_ready()
-    }
-
-    #[inline(always)]
-    fn next_job(&self, member: &Member) -> Option<Job> {
-        let begun = self.begun_jobs.get();
-        if begun >= ROUND {
-            return None;
-        }
-        self.begun_jobs.set(begun + 1);
-        member.next()
     }
 
     /// What the task that runs, which has done what it was made for, is to do in the place of another one: what this worker
@@ -151,7 +141,7 @@ impl Loop {
     pub(crate) fn next_in_task(&self, task: TaskRef) -> Option<Job> {
         let member = self.member.get()?;
         let is_free = self.ready.borrow().is_empty() && self.begun.get() < BATCH && !self.closing.get();
-        if is_free && task.is_as_new() { self.next_job(member) } else { None }
+        if is_free && task.is_as_new() { member.next_of(ROUND) } else { None }
     }
 
     /// Asks the kernel if it is time to, and waits if nothing is ready.
@@ -178,7 +168,7 @@ impl Loop {
     /// The same for one of several workers, which looks for work of others before it waits. What it has not begun has a turn
     /// here, if something is always ready.
     fn attend_as_worker(&self, member: &Member) {
-        self.begun_jobs.set(0);
+        member.look_around();
         let ready = self.ready.borrow().len();
         member.show_ready(ready);
         member.show_tasks(self.live.get());

@@ -24,10 +24,10 @@
 //! # Modules, in reading order
 //!
 //! How what is not ours is called (`foreign`); what threads agree by (`atomics`, `gate`), how they leave messages
-//! (`mailbox`), what becomes of what runs elsewhere (`outcome`), how its memory comes back (`returns`), who sleeps (`idle`); what a task is unwound with
-//! (`cancelled`), what has not begun (`job`), how other threads find a task (`remote`), the memory for tasks (`cells`)
-//! and for what others begin (`pool`),
-//! what repeats a simulation (`seed`), where a task's own values lie (`locals`), what the loop knows of it (`header`),
+//! (`mailbox`), what becomes of what runs elsewhere (`outcome`), how its memory comes back (`returns`), who sleeps
+//! (`idle`); what a task is unwound with (`cancelled`), what has not begun (`job`), how other threads find a task
+//! (`remote`), the memory for tasks (`cells`) and for what others begin (`pool`), what repeats a simulation (`seed`),
+//! where a task's own values lie (`locals`), what the loop knows of it (`header`),
 //! how a cancellation spreads (`region`), what a timer wakes besides (`alarm`), what a simulation chooses (`order`),
 //! what is called what (`tokens`); how a forked child hears of it (`fork`), what workers share (`crew`); the loop
 //! itself (`event_loop`), its moments (`instant`), how tasks come into it and leave it (`admission`), are ended early

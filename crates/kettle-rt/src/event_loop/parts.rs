@@ -82,8 +82,6 @@ pub(crate) struct Loop {
     /// How long, by the system's time, a clock that is not the system's waits for the world before it goes on by itself.
     /// `None`: it doesn't.
     pub(crate) jumps: Option<Duration>,
-    /// How many functions this worker has begun since it last looked around.
-    pub(crate) begun_jobs: Cell<usize>,
     /// If this is a simulation.
     pub(crate) order: Option<Box<Order>>,
     /// If this is one of several workers. Never of a simulation.
@@ -217,7 +215,6 @@ impl Loop {
             clock,
             jumps,
             order: order.map(Box::new),
-            begun_jobs: Cell::new(0),
             member: OnceCell::new(),
         })
     }

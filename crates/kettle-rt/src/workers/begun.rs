@@ -24,11 +24,9 @@ impl Begun {
         self.0.store(task.header().as_ptr(), Ordering::Relaxed);
     }
 
-    /// Its function has returned, or won't be called. Gives whether it had begun.
-    pub(super) fn end(&self) -> bool {
-        let had_begun = !self.0.load(Ordering::Relaxed).is_null();
+    /// Its function has returned, or won't be called.
+    pub(super) fn end(&self) {
         self.0.store(ptr::null_mut(), Ordering::Relaxed);
-        had_begun
     }
 
     /// Whether it is the task that runs.
