@@ -72,20 +72,24 @@ impl Disk {
         self.last_save.load(Ordering::Relaxed)
     }
 
+    /// Takes the turn to save, if nobody has it.
     pub(crate) fn begin_saving(self: &Arc<Self>) -> Result<Saving, Refused> {
-        if self.directory.is_none() {
-            return Err(Refused::NoDirectory);
-        }
-        let permit = self.turn.try_acquire_owned(1).map_err(|_| Refused::Busy)?;
-        Ok(Saving { disk: Arc::clone(self), _permit: permit })
+        self.saving(Semaphore::try_acquire_owned)
     }
 
     /// As [`Disk::begin_saving`], but if another is saved just now, it waits until that is done. A checkpoint.
     pub(crate) fn wait_to_save(self: &Arc<Self>) -> Result<Saving, Refused> {
+        self.saving(Semaphore::acquire_owned)
+    }
+
+    fn saving<E>(
+        self: &Arc<Self>,
+        take: impl FnOnce(&Arc<Semaphore>, usize) -> Result<OwnedPermit, E>,
+    ) -> Result<Saving, Refused> {
         if self.directory.is_none() {
             return Err(Refused::NoDirectory);
         }
-        let permit = self.turn.acquire_owned(1).map_err(|_| Refused::Busy)?;
+        let permit = take(&self.turn, 1).map_err(|_| Refused::Busy)?;
         Ok(Saving { disk: Arc::clone(self), _permit: permit })
     }
 }
