@@ -4,7 +4,7 @@
 
 use crate::chart;
 use crate::page::{Figure, Line, Page, Part, Row, Verdict};
-use crate::pairs::{Outcome, Pair, compare};
+use crate::pairs::{NOISE, Outcome, Pair, compare};
 use crate::svg::escaped;
 use std::fmt::Write as _;
 
@@ -123,14 +123,15 @@ fn overview(page: &Page) -> String {
         text,
         "<p>What Kettle takes, of time or of memory, of what its rival takes: left of 1 Kettle is ahead, right of it behind. Of\n\
          {} rows it is ahead of the main rival in {ahead}, even with it in {even}, and behind it in {behind}.</p>\n\
-         <p class=\"legend\"><span class=\"ahead\">● ahead</span> <span class=\"even\">◆ even: within 5 %, which means\n\
+         <p class=\"legend\"><span class=\"ahead\">● ahead</span> <span class=\"even\">◆ even: within {:.0} %, which means\n\
          nothing</span> <span class=\"behind\">▶ behind</span> <span>filled: the main rival; hollow: the best one, where that is\n\
          another</span></p>\n\
          <p>The main rival is the one that a row is about, the best one who takes least. Kettle's is the first contender that has\n\
          a target, which is what you get if you ask for nothing else. Loops by hand on the kernel's interfaces are limits, and no\n\
          rivals: they are in the rows' own charts. Where more is better, the ratio is turned round. Thin lines go from the\n\
          least ratio of a round to the greatest; where ratios of rounds were not kept, to what the spreads of both allow.</p>\n",
-        comparisons.len()
+        comparisons.len(),
+        NOISE * 100.0
     );
     let _ = write!(text, "<figure>\n{}", chart::overview(&page.parts));
     text += "<details><summary>the same as a table</summary>\n<table>\n<thead><tr><th scope=\"col\">row</th>\

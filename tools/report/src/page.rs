@@ -1,7 +1,6 @@
 //! Owns the reading of BENCHMARKS.md: the parts between marks, their facts, rows and contenders.
 //!
-//! The benchmarks write it, so whatever does not look as they write it is an error that names its line. Tables that were
-//! written before ratios had a spread are read as well: they have no column of it.
+//! The benchmarks write it, so whatever does not look as they write it is an error that names its line.
 
 use std::fmt;
 
@@ -166,21 +165,23 @@ impl Part {
         };
         let (begin, end) = (at(source.marks[0])?, at(source.marks[1])?);
         let mut part = Self { source, facts: Vec::new(), rows: Vec::new() };
-        let (mut columns, mut said, mut missed) = (Vec::new(), None, 0);
+        let (mut columns, mut said, mut missed) = (None, None, 0);
         for (number, line) in page.get(begin + 1..end).unwrap_or_default() {
             let wrong = |text: String| Error { line: *number, text };
             if let Some(name) = line.strip_prefix("### ") {
                 let name = name.to_owned();
                 part.rows.push(Row { name, work: String::new(), unit: String::new(), lines: Vec::new() });
-                columns.clear();
+                columns = None;
             } else if let Some(row) = part.rows.last_mut() {
                 match cells(line) {
                     None if line.is_empty() => {}
                     None if row.work.is_empty() => (*line).clone_into(&mut row.work),
                     None => return Err(wrong(format!("`{line}` stands in the row `{}`", row.name))),
-                    Some(cells) if columns.is_empty() => columns = head(row, &cells).map_err(wrong)?,
-                    Some(cells) if cells.iter().all(|cell| cell.chars().all(|c| "-:".contains(c))) => {}
-                    Some(cells) => row.lines.push(Line::parse(&columns, &cells).map_err(wrong)?),
+                    Some(cells) => match columns {
+                        None => columns = Some(head(row, &cells).map_err(wrong)?),
+                        Some(_) if cells.iter().all(|cell| cell.chars().all(|c| "-:".contains(c))) => {}
+                        Some(columns) => row.lines.push(Line::parse(columns, &cells).map_err(wrong)?),
+                    },
                 }
             } else if line.starts_with("- MISSED: ") {
                 missed += 1;
@@ -224,35 +225,34 @@ impl Row {
     }
 }
 
-/// The columns of a row's table, by name; the second one is the unit.
-fn head(row: &mut Row, cells: &[&str]) -> Result<Vec<String>, String> {
+/// How many columns a row's table has: six, and what else its benchmark tells. The second one is the unit.
+fn head(row: &mut Row, cells: &[&str]) -> Result<usize, String> {
     match cells {
-        ["contender", unit, "min..max", "ratio", rest @ ..] if rest.contains(&"target") => {
+        ["contender", unit, "min..max", "ratio", "min..max of ratios", "target", ..] => {
             (*unit).clone_into(&mut row.unit);
-            Ok(cells.iter().map(|cell| (*cell).to_owned()).collect())
+            Ok(cells.len())
         }
         _ => Err(format!("`{}` is not the head of a table of contenders", cells.join(" | "))),
     }
 }
 
 impl Line {
-    fn parse(columns: &[String], cells: &[&str]) -> Result<Self, String> {
-        if cells.len() != columns.len() {
-            return Err(format!("{} cells, where the head has {}", cells.len(), columns.len()));
-        }
-        let cell = |column: &str| {
-            let index = columns.iter().position(|name| name == column);
-            index.map_or("", |index| cells[index])
+    fn parse(columns: usize, cells: &[&str]) -> Result<Self, String> {
+        let [name, median, spread, ratio, ratios, target, ..] = cells else {
+            return Err(format!("{} cells, where the head has {columns}", cells.len()));
         };
-        let ratio = |median: &str, spread: &str| match median {
-            "-" => Ok(None),
+        if cells.len() != columns {
+            return Err(format!("{} cells, where the head has {columns}", cells.len()));
+        }
+        let figure = |none, median: &str, spread: &str| match median {
+            median if median == none => Ok(None),
             _ => Figure::parse(median, spread).map(Some),
         };
-        let verdicts = cell("target").split("; ").filter(|text| !text.is_empty()).map(Verdict::parse);
+        let verdicts = target.split("; ").filter(|text| !text.is_empty()).map(Verdict::parse);
         Ok(Self {
-            name: cells[0].to_owned(),
-            figure: if cells[1] == "none" { None } else { Some(Figure::parse(cells[1], cells[2])?) },
-            ratio: ratio(cell("ratio"), cell("min..max of ratios"))?,
+            name: (*name).to_owned(),
+            figure: figure("none", median, spread)?,
+            ratio: figure("-", ratio, ratios)?,
             verdicts: verdicts.collect::<Result<_, _>>()?,
         })
     }
@@ -342,12 +342,12 @@ mod tests {
     }
 
     #[test]
-    fn a_table_without_the_spread_of_ratios_is_read() -> Result<(), Error> {
-        let head = "| contender | us | min..max | ratio | target | more |\n|---|---:|---:|---:|---|---|\n";
-        let page =
-            parse(&format!("### row\nWork.\n{head}| one | 2 | 1..3 | 1.00 | faster than two: met, 0.50 x | 7 |\n"))?;
+    fn a_table_may_tell_more_in_its_last_columns() -> Result<(), Error> {
+        let head = "| contender | us | min..max | ratio | min..max of ratios | target | more |\n|---|---:|---:|---:|---:|---|---|\n";
+        let line = "| one | 2 | 1..3 | 1.00 | 0.90..1.10 | faster than two: met, 0.50 x | 7 |";
+        let page = parse(&format!("### row\nWork.\n{head}{line}\n"))?;
         let row = page.row("row").ok_or(Error { line: 0, text: "no row".to_owned() })?;
-        assert_eq!(row.lines[0].ratio, Some(Figure { median: 1.0, spread: None }));
+        assert_eq!(row.lines[0].ratio, Some(figure(1.0, 0.9, 1.1)));
         assert_eq!(row.lines[0].verdicts[0].limit, Limit::Times(1.0, "two".to_owned()));
         assert_eq!(row.lines[0].verdicts[0].ratio, Some(Figure { median: 0.5, spread: None }));
         Ok(())
@@ -365,6 +365,11 @@ mod tests {
             (format!("{row}| one | 2 | 1..3 | 1.00 | 1..1 | >= 2 ns: met, 3 |\n"), 6, "`>= 2 ns` is no target"),
             (format!("{row}| one | 2 | 1..3 | 1.00 | 1..1 | <= 2: met, 3 |\n"), 6, "`<= 2` has no unit"),
             (format!("{row}| one | 2 | 1..3 | 1.00 | 1..1 | |\nmore\n"), 7, "`more` stands in the row `row`"),
+            (
+                "### row\nWork.\n| contender | ns | min..max | ratio | target |\n".to_owned(),
+                4,
+                "`contender | ns | min..max | ratio | target` is not the head of a table of contenders",
+            ),
             ("### row\nWork.\n| who | ns |\n".to_owned(), 4, "`who | ns` is not the head of a table of contenders"),
             (row.clone(), 1, "the row `row` has no contender"),
             (

@@ -58,9 +58,10 @@ fn the_page_is_well_formed_and_needs_nothing_else() {
 
 #[test]
 fn names_may_have_any_letters() {
-    let head = "| contender | ns | min..max | ratio | target |\n|---|---|---|---|---|\n";
-    let lines = "| <b>&\"amp;' | 2 | 1..30 | 1.00 |  |\n| kettle </svg> | 4 | 3..5 | 2.00 | <= 1.50 x <b>&\"amp;': MISSED, 2.00 x |\n\
-                 | raw | 0 | 0..0 | 0.00 |  |\n| absent | none | inf..-inf | - |  |\n";
+    let head = "| contender | ns | min..max | ratio | min..max of ratios | target |\n|---|---|---|---|---|---|\n";
+    let lines = "| <b>&\"amp;' | 2 | 1..30 | 1.00 | 1.00..1.00 |  |\n\
+                 | kettle </svg> | 4 | 3..5 | 2.00 | 1.90..2.20 | <= 1.50 x <b>&\"amp;': MISSED, 2.00 x |\n\
+                 | raw | 0 | 0..0 | 0.00 | 0.00..0.00 |  |\n| absent | none | inf..-inf | - | - |  |\n";
     let rest = "<!-- results of net -->\n<!-- end of results of net -->\n<!-- results of kv -->\n<!-- end of results of kv -->\n";
     let text = format!("<!-- results -->\n- CPU: `<i>`\n### <a>\n<p>\n{head}{lines}<!-- end of results -->\n{rest}");
     let page = html::page(&Page::parse(&text).expect("it is read"));
