@@ -213,11 +213,11 @@ enum Place {
 }
 
 impl Place {
-    /// Which part of a slice was lost, of which load and server have had so much.
-    fn lost(self, slice: Duration, waited: u64, had: u64) -> f64 {
+    /// Which part of this time was lost, of which load and server have had so much.
+    fn lost(self, elapsed: Duration, waited: u64, had: u64) -> f64 {
         match self {
-            Self::Apart => waited as f64 / slice.as_nanos() as f64,
-            Self::Together(count) => 1.0 - had as f64 / (count as u128 * slice.as_nanos()) as f64,
+            Self::Apart => waited as f64 / elapsed.as_nanos() as f64,
+            Self::Together(count) => 1.0 - had as f64 / (count as u128 * elapsed.as_nanos()) as f64,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The tour: the tutorial's ladder, a step at a time, with the code that runs, what it prints, and what Python prints.
 //!
 //! Modules, bottom-up: [`text`] is words in two languages, [`layout`] breaks them into lines, [`screen`] writes them,
-//! [`listing`] cuts code out of the compiled source, [`python`] runs the twins, [`again`] this program itself, [`tour`] walks through [`chapters`].
+//! [`listing`] cuts code out of the compiled source, [`python`] runs the twins, [`again`] this program itself, [`tour`]
+//! walks through [`chapters`].
 
 #![forbid(unsafe_code)]
 

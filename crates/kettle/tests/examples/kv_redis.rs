@@ -144,7 +144,8 @@ const PATTERNS: [&[u8]; 14] = [
     b"[\\k]",
 ];
 
-/// Names, and what arguments they have (without `DBSIZE`, which may count what has expired): a key, a value, a number, a pattern, options; a capital may be there any number of times.
+/// Names, and what arguments they have: a key, a value, a number, a pattern, options; a capital may be there any number
+/// of times. (Without `DBSIZE`, which may count what has expired.)
 const SHAPES: [(&str, &str); 38] = [
     ("GET", "k"),
     ("SET", "kv"),
