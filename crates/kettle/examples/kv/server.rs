@@ -62,7 +62,11 @@ impl Server {
 fn on_each_worker<T: Send>(seats: Vec<T>, work: impl Fn(T) + Sync) -> io::Result<()> {
     // Each is taken out once.
     let seats: Vec<_> = seats.into_iter().map(|seat| Mutex::new(Some(seat))).collect();
-    kettle::workers(seats.len()).run(|worker| {
+    let workers = kettle::workers(seats.len());
+    if workers.excess() > 0 {
+        eprintln!("kv: {} workers more than cores: they get in each other's way", workers.excess());
+    }
+    workers.run(|worker| {
         let seat = seats[worker.index()].lock().unwrap_or_else(PoisonError::into_inner).take();
         seat.map(&work)
     })?;
