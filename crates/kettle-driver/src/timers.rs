@@ -65,7 +65,8 @@ pub struct Timers {
     turned: u64,
     /// One bit for each slot of a level that has timers.
     occupied: [u64; LEVELS],
-    slots: [[List; SLOTS]; LEVELS],
+    /// Apart, because it takes 4 KiB, and a loop may be made on a small stack.
+    slots: Box<[[List; SLOTS]; LEVELS]>,
     entries: Vec<Entry>,
     /// The first of the entries that are free; `next` links them.
     free: u32,
@@ -92,6 +93,9 @@ struct List {
     last: u32,
 }
 
+/// That of a slot without timers.
+const EMPTY: List = List { first: NONE, last: NONE };
+
 #[derive(Debug)]
 struct Entry {
     at: u64,
@@ -111,7 +115,7 @@ impl Timers {
             origin: now,
             turned: 0,
             occupied: [0; LEVELS],
-            slots: [[List { first: NONE, last: NONE }; SLOTS]; LEVELS],
+            slots: vec![[EMPTY; SLOTS]; LEVELS].try_into().expect("invariant: as many as there are levels"),
             entries: Vec::new(),
             free: NONE,
             pending: 0,
@@ -262,7 +266,7 @@ impl Timers {
     /// Empties a slot; the first entry of what was in it.
     fn take(&mut self, level: usize, slot: usize) -> u32 {
         self.occupied[level] &= !(1 << slot);
-        std::mem::replace(&mut self.slots[level][slot], List { first: NONE, last: NONE }).first
+        std::mem::replace(&mut self.slots[level][slot], EMPTY).first
     }
 
     /// Where the first timers are: all others are in later slots.
