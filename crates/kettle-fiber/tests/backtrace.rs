@@ -1,4 +1,6 @@
 //! A backtrace that is taken inside a coroutine goes on into whoever resumed it.
+//!
+//! The functions that are looked for are not inlined: so they have names in a build without debug info, too.
 #![allow(clippy::unwrap_used, reason = "what is unwrapped in vain fails the test")]
 
 mod child;
@@ -49,11 +51,16 @@ fn assert_frames(trace: &str, names: &[&str]) {
     }
 }
 
+#[inline(never)]
+fn the_caller(co: &mut Coroutine<String>) -> String {
+    black_box(the_first_resumer(co))
+}
+
 #[test]
-fn a_backtrace_shows_who_resumed() {
+fn a_backtrace_shows_who_resumed_and_who_called_that() {
     let mut co = coroutine();
-    let trace = the_first_resumer(&mut co);
-    assert_frames(&trace, &["the_body", "the_first_resumer", "a_backtrace_shows_who_resumed"]);
+    let trace = the_caller(&mut co);
+    assert_frames(&trace, &["the_body", "the_first_resumer", "the_caller"]);
     assert!(!trace.contains("the_second_resumer"));
 }
 
@@ -127,9 +134,14 @@ fn the_either_one(y: &mut Yielder<String, Ask>) {
     }
 }
 
+#[inline(never)]
+fn the_thread(outer: &mut Either, inner: Either) -> String {
+    black_box(outer.send(Ask::TraceOf(Box::new(inner))).unwrap().yielded().unwrap())
+}
+
 #[test]
 fn it_goes_on_to_stacks_that_lie_higher_and_to_stacks_that_lie_lower() {
-    const FRAMES: &[&str] = &["the_either_one", "the_outer_one", "the_either_one", "it_goes_on_to_stacks"];
+    const FRAMES: &[&str] = &["the_either_one", "the_outer_one", "the_either_one", "the_thread"];
     for inner_is_higher in [false, true] {
         let mut pair = [(); 2].map(|()| roomy().coroutine(the_either_one).unwrap());
         let address = |co: &mut Either| {
@@ -140,7 +152,6 @@ fn it_goes_on_to_stacks_that_lie_higher_and_to_stacks_that_lie_lower() {
         let [a, b] = pair;
         let (lower, higher) = if first < second { (a, b) } else { (b, a) };
         let (inner, mut outer) = if inner_is_higher { (higher, lower) } else { (lower, higher) };
-        let trace = outer.send(Ask::TraceOf(Box::new(inner))).unwrap().yielded().unwrap();
-        assert_frames(&trace, FRAMES);
+        assert_frames(&the_thread(&mut outer, inner), FRAMES);
     }
 }
