@@ -74,22 +74,52 @@ fn redis_answers_what_the_script_says() {
     }
     let redis = Redis::start();
     let mut stream = BufReader::new(redis.connect());
+    let begin = Instant::now();
+    // How many milliseconds are left of `k`, by the script.
+    let mut left = 0;
     for (command, expected) in SCRIPT {
-        // It has a directory; and how many milliseconds are left is not the same each time.
-        if ["SAVE", "PTTL k"].contains(&command) {
+        // It has a directory.
+        if command == "SAVE" {
             continue;
         }
         stream.get_mut().write_all(format!("{command}\r\n").as_bytes()).unwrap();
         let answer = read_answer(&mut stream);
-        match expected.strip_prefix('-') {
-            // The same code.
-            Some(error) => {
-                let code = error.split(' ').next().unwrap();
-                assert!(answer.starts_with(&format!("-{code} ")), "{command}: {answer}");
+        // It is less by no more than what has passed.
+        let passed = begin.elapsed().as_millis() as i64 + 1;
+        let range = match command {
+            "PTTL k" => {
+                left = number(expected);
+                left - passed..=left
             }
-            None => assert_eq!(answer, expected, "{command}"),
-        }
+            "TTL k" if number(expected) > 0 => to_seconds(left - passed)..=to_seconds(left),
+            _ => {
+                assert_same(command, &answer, expected);
+                continue;
+            }
+        };
+        assert!(range.contains(&number(expected)) && range.contains(&number(&answer)), "{command}: {answer}");
     }
+}
+
+/// The same answer, or an error of the same code.
+#[track_caller]
+fn assert_same(command: &str, answer: &str, expected: &str) {
+    match expected.strip_prefix('-') {
+        Some(error) => {
+            let code = error.split(' ').next().unwrap();
+            assert!(answer.starts_with(&format!("-{code} ")), "{command}: {answer}");
+        }
+        None => assert_eq!(answer, expected, "{command}"),
+    }
+}
+
+fn number(answer: &str) -> i64 {
+    answer.strip_prefix(':').unwrap().parse().unwrap()
+}
+
+/// Rounded to the nearest.
+fn to_seconds(milliseconds: i64) -> i64 {
+    (milliseconds + 500) / 1000
 }
 
 // --- commands at random ---
