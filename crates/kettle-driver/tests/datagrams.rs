@@ -443,6 +443,9 @@ fn closing_ends_what_waits(kind: Kind) {
         l.driver.cancel(token);
     }
     assert_eq!(l.result(token), CANCELLED);
-    assert_eq!(l.run(Op::Recv { fd, buf: buf.as_mut_ptr(), len: 16, flags: 0 }), -libc::EBADF);
+    // By now the number may be that of another test's socket; but a driver's simulated ones are its own.
+    if kind == Kind::Sim {
+        assert_eq!(l.run(Op::Recv { fd, buf: buf.as_mut_ptr(), len: 16, flags: 0 }), -libc::EBADF);
+    }
     l.assert_idle();
 }

@@ -39,11 +39,12 @@ fn at_the_end(f: impl FnMut()) {
     assert!(failure.unwrap_err().is_deadlock());
 }
 
-/// The same in a process of its own, which a signal ends if it hangs.
+/// The same in a process of its own, which a signal ends if it hangs. (Those that let others run do so by a hundred thousand
+/// system calls, which a busy machine takes a minute for.)
 fn ends(test: &str, f: impl FnMut()) -> Output {
     again(test, &[], || {
         // SAFETY: it sets an alarm, which nobody else uses here.
-        unsafe { libc::alarm(60) };
+        unsafe { libc::alarm(300) };
         at_the_end(f);
     })
 }
@@ -215,7 +216,7 @@ fn a_task_in_a_shield_that_yields_for_ever() {
 fn a_future_that_blocks_the_thread() {
     let output = again("a_future_that_blocks_the_thread", &[], || {
         // SAFETY: as above.
-        unsafe { libc::alarm(60) };
+        unsafe { libc::alarm(300) };
         let (_sender, receiver) = mpsc::channel::<()>();
         _ = simulate(7, || kettle::spawn_future(async move { receiver.recv() }).join());
     });
