@@ -7,7 +7,7 @@ use harness::{Loop, *};
 use kettle_driver::Kind;
 use std::fs;
 use std::io::Write;
-use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 on_both! {
@@ -33,25 +33,10 @@ fn pair_at(number: RawFd) -> (OwnedFd, UnixStream) {
     (at(a, number), b)
 }
 
-fn at(fd: impl IntoRawFd, number: RawFd) -> OwnedFd {
-    let old = fd.into_raw_fd();
-    // SAFETY: takes no pointers.
-    assert_eq!(unsafe { libc::dup3(old, number, libc::O_CLOEXEC) }, number);
-    close(old);
-    // SAFETY: it has just been made.
-    unsafe { OwnedFd::from_raw_fd(number) }
-}
-
 /// Closes without the driver's knowledge.
 fn close(fd: RawFd) {
     // SAFETY: the tests own what they close.
     assert_eq!(unsafe { libc::close(fd) }, 0);
-}
-
-/// A number for each test and driver.
-fn number(base: RawFd, kind: Kind) -> RawFd {
-    static NEXT: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
-    base + i32::from(kind == Kind::Epoll) + 2 * NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
 
 /// A receive that waits, and is served.

@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,21 @@ pub(crate) fn default_kind() -> Kind {
 
 pub(crate) fn config(kind: Kind) -> Config {
     Config { kind: Some(kind), ..Config::default() }
+}
+
+/// A number from `base` on, for each test and driver one.
+pub(crate) fn number(base: RawFd, kind: Kind) -> RawFd {
+    static NEXT: AtomicI32 = AtomicI32::new(0);
+    base + i32::from(kind == Kind::Epoll) + 2 * NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Gives a file this number. If that is a [`number`], no other test gets it once it is closed.
+pub(crate) fn at(fd: impl Into<OwnedFd>, number: RawFd) -> OwnedFd {
+    let old = fd.into();
+    // SAFETY: takes no pointers.
+    assert_eq!(unsafe { libc::dup3(old.as_raw_fd(), number, libc::O_CLOEXEC) }, number);
+    // SAFETY: it has just been made.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 /// How an operation ends that was cancelled in time.
