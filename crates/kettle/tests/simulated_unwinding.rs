@@ -216,7 +216,7 @@ fn a_task_in_a_shield_that_yields_for_ever() {
 fn a_future_that_blocks_the_thread() {
     let output = again("a_future_that_blocks_the_thread", &[], || {
         // SAFETY: as above.
-        unsafe { libc::alarm(300) };
+        unsafe { libc::alarm(60) };
         let (_sender, receiver) = mpsc::channel::<()>();
         _ = simulate(7, || kettle::spawn_future(async move { receiver.recv() }).join());
     });
